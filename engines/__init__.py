@@ -1,0 +1,1 @@
+"""Engine wrappers and everything a worker process needs; knows neither HTTP nor the server."""

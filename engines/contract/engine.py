@@ -1,0 +1,42 @@
+"""What every engine offers besides its modality: its life, and how it is doing."""
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from engines.contract.spec import BackendSpec
+
+Phase = Literal["importing", "loading", "compiling", "warming"]
+ReportProgress = Callable[[Phase, str], None]
+
+
+class EngineStats(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A sample of the engine: requests running and waiting inside it, and the share of its KV cache in use (0..1)."""
+
+    running: int = 0
+    waiting: int = 0
+    kv_cache_usage: float = 0.0
+
+
+class Engine(Protocol):
+    """A wrapper of one library for one modality; its module `engines/<library>_<modality>.py` also has `Options`.
+
+    The module must be importable without the library: import it inside `load`.
+    """
+
+    def __init__(self, spec: BackendSpec, options: Any) -> None: ...
+
+    async def load(self, report: ReportProgress) -> None:
+        """Make the model ready to compute. Never blocks the event loop. Raises EngineError(MODEL_UNAVAILABLE)."""
+
+    async def warm_up(self) -> None:
+        """Compute one real, smallest answer; readiness means that this worked."""
+
+    async def check_health(self) -> None:
+        """Raise if the engine cannot compute any more."""
+
+    def stats(self) -> EngineStats: ...
+
+    async def close(self) -> None:
+        """End in-flight work and free everything. Called once."""

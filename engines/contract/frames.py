@@ -1,0 +1,98 @@
+"""The wire between the API process and a worker: small tagged structs, one per thing that can be said.
+
+A new or changed frame raises PROTOCOL_VERSION and changes its snapshot in `tests/engines/contract/snapshots/`.
+Ids are chosen by the gateway, are unique on its connection, and end with exactly one Done or Failed.
+"""
+
+import msgspec
+
+from engines.contract.chat import ChatRequest, Delta, GenerateRequest
+from engines.contract.engine import EngineStats, Phase
+from engines.contract.errors import ErrorCode
+from engines.contract.spec import BackendSpec
+from engines.contract.types import Priority, Usage
+
+PROTOCOL_VERSION = 1
+
+
+class Init(msgspec.Struct, frozen=True, tag="init", forbid_unknown_fields=True):
+    """First frame of the supervisor's connection: load this."""
+
+    version: int
+    spec: BackendSpec
+
+
+class Attach(msgspec.Struct, frozen=True, tag="attach", forbid_unknown_fields=True):
+    """First frame of any further gateway's connection."""
+
+    version: int
+
+
+class Start(msgspec.Struct, frozen=True, tag="start", forbid_unknown_fields=True):
+    id: int
+    request: ChatRequest | GenerateRequest
+    priority: Priority = Priority.DEFAULT
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel", forbid_unknown_fields=True):
+    """Stop request `id` now; answered by Failed or Done, whichever came first. Unknown ids are ignored."""
+
+    id: int
+
+
+class Shutdown(msgspec.Struct, frozen=True, tag="shutdown", forbid_unknown_fields=True):
+    """Fail what still runs, close the engine, exit 0."""
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress", forbid_unknown_fields=True):
+    phase: Phase
+    detail: str
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready", forbid_unknown_fields=True):
+    """The engine computed a real answer; `load_s` is the time from Init."""
+
+    version: int
+    load_s: float
+
+
+class LoadFailed(msgspec.Struct, frozen=True, tag="load_failed", forbid_unknown_fields=True):
+    """The worker exits after this. `permanent` says that trying again cannot help."""
+
+    message: str
+    permanent: bool
+
+
+class Accepted(msgspec.Struct, frozen=True, tag="accepted", forbid_unknown_fields=True):
+    id: int
+
+
+class Items(msgspec.Struct, frozen=True, tag="items", forbid_unknown_fields=True):
+    """Deltas of all requests that moved in one engine step, in order per id."""
+
+    items: list[tuple[int, Delta]]
+
+
+class Done(msgspec.Struct, frozen=True, tag="done", forbid_unknown_fields=True):
+    id: int
+    usage: Usage
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed", forbid_unknown_fields=True):
+    id: int
+    code: ErrorCode
+    message: str
+    field: str | None = None
+    retry_after_s: int | None = None
+
+
+class Stats(msgspec.Struct, frozen=True, tag="stats", forbid_unknown_fields=True):
+    """Sent every second while the worker lives. `oldest_idle_s`: the longest time any running request made no progress."""
+
+    in_flight: int
+    oldest_idle_s: float
+    engine: EngineStats
+
+
+ToWorker = Init | Attach | Start | Cancel | Shutdown
+FromWorker = Progress | Ready | LoadFailed | Accepted | Items | Done | Failed | Stats

@@ -1,0 +1,62 @@
+"""The schema of a backend, which is one YAML file in `model_configs/`; also what a worker is told to load."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from engines.contract.types import Modality
+
+Slug = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", max_length=200)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Frontend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A public model name that clients send."""
+
+    slug: Slug
+    display_name: str | None = None
+    description: str | None = None
+
+
+class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the model can do; a request that needs more is refused with 422."""
+
+    tools: bool = False
+    structured_output: bool = True
+    reasoning: bool = False
+    vision: bool = False
+    stream: bool = True
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of one backend is admitted.
+
+    `max_concurrency` requests run in the worker at once; `max_queue` more wait, each at most `queue_timeout_s`; then 429.
+    A cold start may take `load_timeout_s`. Running requests end with 504 after `request_timeout_s`.
+    """
+
+    max_concurrency: PositiveInt = 256
+    max_queue: Annotated[int, msgspec.Meta(ge=0)] = 512
+    queue_timeout_s: PositiveSeconds = 30.0
+    load_timeout_s: PositiveSeconds = 1800.0
+    request_timeout_s: PositiveSeconds = 600.0
+
+
+class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One loadable model. `weights` is an absolute path once the catalog has read the file; `id` starts with `be_`."""
+
+    id: Annotated[str, msgspec.Meta(pattern=r"^be_[a-z0-9_]+$")]
+    engine: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
+    modality: Modality
+    frontends: Annotated[tuple[Frontend, ...], msgspec.Meta(min_length=1)]
+    weights: str
+    licence: str
+    context_window: PositiveInt
+    max_output_tokens: PositiveInt | None = None
+    capabilities: Capabilities = Capabilities()
+    limits: Limits = Limits()
+    device: Annotated[str, msgspec.Meta(pattern=r"^(auto|cpu|cuda(:\d+(,\d+)*)?)$")] = "auto"
+    preload: bool = False
+    allowed_files: dict[str, str] = {}
+    options: dict[str, Any] = {}
