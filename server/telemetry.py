@@ -105,7 +105,7 @@ def _trace(failure: BaseException) -> dict[str, object]:
 
 
 class Metrics:
-    """Prometheus metrics on a registry of their own. Model and backend labels come from the given names only."""
+    """Prometheus metrics on their own registry. Model and backend labels come from the given names only."""
 
     def __init__(self, models: Iterable[str] = (), backends: Iterable[str] = ()) -> None:
         self._models = frozenset(models)

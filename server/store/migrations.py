@@ -25,7 +25,8 @@ def _create_api_keys(connection: Connection) -> None:
         text(
             "CREATE TABLE api_keys ("
             " id VARCHAR(40) NOT NULL PRIMARY KEY, digest VARCHAR(64) NOT NULL UNIQUE,"
-            f" name VARCHAR(200) NOT NULL, permissions JSON NOT NULL, models JSON, created_at {time} NOT NULL, expires_at {time},"
+            f" name VARCHAR(200) NOT NULL, permissions JSON NOT NULL, models JSON,"
+            f" created_at {time} NOT NULL, expires_at {time},"
             f" revoked_at {time}, last_used_at {time}, created_by VARCHAR(40))"
         )
     )
