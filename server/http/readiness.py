@@ -1,6 +1,4 @@
-"""Whether this server should get traffic. A model that is not loaded does not count: that is the model's own
-state.
-"""
+"""Whether this server should get traffic. A model that is not loaded does not count: that is the model's own state."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -12,6 +10,9 @@ class Readiness:
     def __init__(self, checks: Mapping[str, Callable[[], bool]] = MappingProxyType({})) -> None:
         self._checks = dict(checks)
         self.draining = False
+
+    def start_draining(self) -> None:
+        self.draining = True
 
     def results(self) -> dict[str, bool]:
         return {name: check() for name, check in self._checks.items()}
