@@ -79,7 +79,7 @@ class Scheduler:
         """Someone wants a lease."""
         record = self.records[backend_id]
         if self._draining:
-            return [Refuse(ticket, _shutting_down())]
+            return [Refuse(ticket, shutting_down())]
         if record.state is WorkerState.FAILED and now < record.not_before:
             return [Refuse(ticket, _unavailable(record, now))]
         limits = record.spec.limits
@@ -169,7 +169,7 @@ class Scheduler:
         return [
             action
             for record in self.records.values()
-            for action in self._refuse_waiting(record, _shutting_down())
+            for action in self._refuse_waiting(record, shutting_down())
         ]
 
     def on_tick(self, now: float) -> list[Action]:
@@ -259,5 +259,5 @@ def _stopped(record: Record) -> EngineError:
     return EngineError(ErrorCode.MODEL_UNAVAILABLE, "The model was stopped by an operator", retry_after_s=10)
 
 
-def _shutting_down() -> EngineError:
+def shutting_down() -> EngineError:
     return EngineError(ErrorCode.SHUTTING_DOWN, "The server is shutting down", retry_after_s=5)

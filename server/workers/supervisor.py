@@ -19,7 +19,7 @@ from server.telemetry import log_event
 from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
-from server.workers.scheduler import Action, Grant, Record, Refuse, Scheduler, StartWorker
+from server.workers.scheduler import Action, Grant, Record, Refuse, Scheduler, StartWorker, shutting_down
 from server.workers.status import BackendStatus, WorkerState, resident_bytes_by_group
 
 TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
@@ -100,9 +100,11 @@ class Supervisor:
         """Refuse new leases and those who wait; running requests go on."""
         self._apply(self._scheduler.on_drain(time.monotonic()))
 
-    @property
-    def num_in_flight(self) -> int:
-        return sum(len(record.leases) for record in self._scheduler.records.values())
+    def cut(self) -> None:
+        """End every running request with SHUTTING_DOWN, in its own response."""
+        for worker in self._workers.values():
+            if worker.channel is not None:
+                worker.channel.fail_all(shutting_down())
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""
