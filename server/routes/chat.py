@@ -19,8 +19,8 @@ router = APIRouter(tags=["inference"])
 async def chat(request: Request) -> Response:
     """Continue a conversation.
 
-    The answer is a `chat.completion` in `data`. With `stream: true` it comes as server-sent events, of which the
-    last chunk carries `usage`, and ends with `data: [DONE]`. A failure on the way is an `event: error`.
+    The answer is a `chat.completion` in `data`. With `stream: true` it comes as server-sent events: the last
+    chunk carries `usage`, a failure on the way is an `event: error`, and `data: [DONE]` ends it in any case.
     """
     caller = require(request, Permission.MODELS_USE)
     body = await read_json(request, ChatBody)

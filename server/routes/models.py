@@ -24,8 +24,8 @@ async def list_models(
 ) -> Json:
     """The models that this key may use, by slug.
 
-    `health_status` is `healthy` only for a model that answers now, or that loads when asked and has not failed;
-    `state` says which. Every model here is `active`.
+    `health_status` is `healthy` only for a model that answers now, or that loads when asked and has not
+    failed; `state` says which. Every model here is `active`.
     """
     caller = require(request, Permission.MODELS_LIST)
     hub = services(request)

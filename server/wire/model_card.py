@@ -11,8 +11,10 @@ Health = Literal["healthy", "degraded", "unhealthy", "unavailable"]
 
 
 def health(status: BackendStatus | None) -> Health:
-    """`healthy`: answers now, or loads when asked and has not failed since. `degraded`: is coming up, or was
-    stopped after a failure. `unhealthy`: failed and not tried again for a while. `unavailable`: is being stopped.
+    """How much to expect of a backend.
+
+    `healthy`: answers now, or loads when asked and has not failed since. `degraded`: is coming up, or was
+    stopped after a failure. `unhealthy`: failed and is left alone for now. `unavailable`: is being stopped.
     """
     if status is None or status.state is WorkerState.DRAINING:
         return "unavailable"

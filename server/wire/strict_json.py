@@ -15,8 +15,8 @@ _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 def decode_object(raw: bytes) -> dict[str, object]:
     """The JSON object that `raw` holds.
 
-    Raises VALIDATION_ERROR about `body` for anything but strict JSON (RFC 8259) in UTF-8 without BOM, and for NaN,
-    Infinity, numbers beyond a double or 64 bits, duplicate keys, lone surrogates and nesting above MAX_DEPTH.
+    Raises VALIDATION_ERROR about `body` for anything but strict JSON (RFC 8259) in UTF-8, no BOM; also for
+    NaN, Infinity, numbers beyond a double or 64 bits, duplicate keys, lone surrogates, too deep nesting.
     """
     try:
         text = raw.decode()
