@@ -1,5 +1,13 @@
-"""The native surface. A new endpoint is a file here and a line in ROUTERS."""
+"""The native surface: one file per resource, one line here per file."""
 
-from server.routes import backends, chat, generate, models
+from server.routes import backends, chat, generate, health, keys, me, models
 
-ROUTERS = (chat.router, generate.router, models.router, backends.router)
+ROUTERS = (
+    backends.router,
+    chat.router,
+    generate.router,
+    health.router,
+    keys.router,
+    me.router,
+    models.router,
+)

@@ -71,13 +71,11 @@ def backend_card(spec: BackendSpec, status: BackendStatus | None) -> dict[str, o
     """A backend with the whole state of its worker, for those who manage models."""
     card: dict[str, object] = {
         "id": spec.id,
+        "backend_id": spec.id,
         "models": [frontend.slug for frontend in spec.frontends],
         "engine": spec.engine,
         "device": spec.device,
         "modality": spec.modality.value,
         "health_status": health(status),
     }
-    if status is not None:
-        card |= msgspec.structs.asdict(status)
-        del card["backend_id"]
-    return card
+    return card if status is None else card | msgspec.structs.asdict(status)
