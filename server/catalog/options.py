@@ -13,8 +13,5 @@ def find_option_mistakes(engine: str, options: dict[str, object]) -> Iterator[Mi
         if not mistakes:
             parse_options(engine, options)
     except OptionsError as error:
-        yield Mistake(
-            error.path, error.message, f"did you mean `{error.suggestion}`?" if error.suggestion else None
-        )
-        return
+        mistakes = [Mistake(error.path, error.message)]
     yield from mistakes

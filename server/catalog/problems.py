@@ -1,4 +1,4 @@
-"""What is wrong with configuration files, as data: collected over all files, shown all at once. Reads no file."""
+"""What is wrong with configuration files, as data: collected over all files, shown at once. Reads no file."""
 
 import difflib
 from collections.abc import Iterable, Sequence

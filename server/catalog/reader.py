@@ -1,4 +1,4 @@
-"""Files of `model_configs/` to backend specs. Reads files and nothing else: whether weights exist is seen when they load."""
+"""Files of `model_configs/` to backend specs. Does not look for weights: that is seen when they load."""
 
 import os
 import re
@@ -63,10 +63,11 @@ def _read_file(file: Path) -> BackendSpec | list[Problem]:
 def _complete(written: Mapping[object, object], file: Path) -> dict[object, object]:
     """What may be left out or written shortly, put in full; anything wrong stays as it is, to be reported."""
     full = {"id": "be_" + re.sub(r"[^a-z0-9]", "_", file.stem.lower()), **written}
-    if isinstance(full.get("frontends"), list):
-        full["frontends"] = [{"slug": item} if isinstance(item, str) else item for item in full["frontends"]]
-    if isinstance(full.get("weights"), str):
-        full["weights"] = os.path.realpath(file.parent / os.path.expanduser(full["weights"]))
+    frontends, weights = full.get("frontends"), full.get("weights")
+    if isinstance(frontends, list):
+        full["frontends"] = [{"slug": item} if isinstance(item, str) else item for item in frontends]
+    if isinstance(weights, str):
+        full["weights"] = os.path.realpath(file.parent / os.path.expanduser(weights))
     return full
 
 

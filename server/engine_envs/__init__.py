@@ -1,6 +1,6 @@
 """The engines' Python environments: which one fits this machine, whether it is complete, how it is made.
 
-The API process imports nothing from them; it only needs to know their interpreter. Knows no settings file and no CLI.
+The API process imports nothing from them; it only needs to know their interpreter. Knows no command line.
 """
 
 from server.engine_envs.environment import EngineEnvironment, EngineSettings, State, python_for

@@ -1,4 +1,4 @@
-"""One engine environment on disk: where it is, and whether it can be trusted. Knows not how it is installed."""
+"""One engine environment on disk: where it is, whether it can be trusted. Knows not how it is installed."""
 
 import enum
 import hashlib
@@ -81,7 +81,7 @@ def environments(engines_dir: Path) -> list[EngineEnvironment]:
 
 
 def python_for(engine: str, settings: EngineSettings) -> Path:
-    """The interpreter that runs `engine`. Raises EngineError(MODEL_UNAVAILABLE) when its environment is not usable."""
+    """The interpreter that runs `engine`. Raises EngineError(MODEL_UNAVAILABLE) when it cannot be used."""
     if settings.engines_python is not None:
         if not settings.engines_python.exists():
             raise _unavailable(engine, f"engines_python {settings.engines_python} does not exist")
@@ -90,7 +90,7 @@ def python_for(engine: str, settings: EngineSettings) -> Path:
     state = environment.state()
     if state in (State.MISSING, State.INCOMPLETE):
         raise _unavailable(
-            engine, f"the {environment.flavour} environment is {state}: run `{INSTALL_COMMAND}`"
+            engine, f"its {environment.flavour} environment is {state}: run `{INSTALL_COMMAND}`"
         )
     return environment.python
 

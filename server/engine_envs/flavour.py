@@ -7,7 +7,7 @@ _DRIVER_LIBRARY = "libnvidia-ml.so.1"
 
 
 def detect_flavour() -> str:
-    """`cuda` if the driver reports at least one GPU, else `cpu`. Takes about a millisecond without a driver."""
+    """`cuda` if the driver reports at least one GPU, else `cpu`. Without a driver it takes a millisecond."""
     return "cuda" if count_gpus() else "cpu"
 
 

@@ -75,7 +75,7 @@ def install(environment: EngineEnvironment, run: Runner, reporter: Reporter) -> 
 
 
 def _cpu_packages(environment: EngineEnvironment) -> list[Step]:
-    """PyTorch comes first and is then held: left to itself, pip would take the CUDA build and 4 GB of libraries."""
+    """PyTorch comes first and is then held: left to itself, pip would take the CUDA build and 4 GB more."""
     pip = (str(environment.python), *_PIP)
     packages, without_dependencies = map(str, environment.requirements)
     torch = (*pip, "--no-deps", TORCH_CPU)
