@@ -11,6 +11,9 @@ class Readiness:
         self._checks = dict(checks)
         self.draining = False
 
+    def start_draining(self) -> None:
+        self.draining = True
+
     def results(self) -> dict[str, bool]:
         return {name: check() for name, check in self._checks.items()}
 

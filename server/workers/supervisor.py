@@ -56,14 +56,17 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
+        self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
+        self.is_running = True
         for record in self._scheduler.records.values():
             if record.spec.preload:
                 self.load(record.spec.id)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self.is_running = False
         self.drain()
         if self._timer is not None:
             self._timer.cancel()
