@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 PREFIX = "HEARTH_"
 FILE_VARIABLE = "HEARTH_SETTINGS_FILE"
+CLIENT_KEY_VARIABLE = "HEARTH_API_KEY"  # the command line's own, no setting of the server
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -182,7 +183,7 @@ def check_binding(settings: Settings, has_keys: bool) -> list[str]:
 def _environment_values(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in environ.items():
-        if not name.startswith(PREFIX) or name == FILE_VARIABLE:
+        if not name.startswith(PREFIX) or name in (FILE_VARIABLE, CLIENT_KEY_VARIABLE):
             continue
         key = name.removeprefix(PREFIX).lower()
         if key in Settings.model_fields:
