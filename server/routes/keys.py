@@ -18,7 +18,9 @@ router = APIRouter(prefix="/v1/api-keys", tags=["keys"])
 
 
 class NewKeyBody(BaseModel):
-    """`scopes` and `models` default to the caller's own; `assigned_user_id` is accepted for compatibility, null only."""
+    """`scopes` and `models` default to the caller's own; `assigned_user_id` is accepted for compatibility,
+    null only.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
