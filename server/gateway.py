@@ -1,30 +1,62 @@
 """The only internal way to run a request: frontend name in, events of a worker out. Knows no HTTP."""
 
+import asyncio
+import hashlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from engines.contract.chat import ChatRequest, Delta, GenerateRequest
+from engines.contract.errors import EngineError, ErrorCode
+from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from server.caller import Caller
+from server.capabilities import check_capabilities
+from server.errors import ServiceError
+from server.router import Router
+from server.telemetry import Metrics
+from server.workers.channel import RequestStream
+from server.workers.supervisor import Supervisor
 
 
 class Call:
-    """An admitted request that a worker has accepted.
+    """An admitted request that a worker has accepted. A failure in its middle is raised as ServiceError."""
 
-    `batches()` yields, as often as the worker moves, the list of all deltas not yet seen; after its end `usage` is set.
-    A failure in the middle is raised from `batches()` as ServiceError.
-    """
+    def __init__(self, model: str, spec: BackendSpec, stream: RequestStream) -> None:
+        self.model = model
+        self.backend_id = spec.id
+        self.can_stream = spec.capabilities.stream
+        self.first_delta_at: float | None = None
+        self._stream = stream
 
-    model: str
-    backend_id: str
-    usage: Usage
+    async def next_batch(self) -> list[Delta] | None:
+        """All deltas since the last call, at least one, as often as the worker moves; None at the end."""
+        try:
+            batch = await self._stream.next_batch()
+        except EngineError as error:
+            raise ServiceError.from_engine(error) from error
+        if self.first_delta_at is None:
+            self.first_delta_at = time.monotonic()
+        return batch
 
-    def batches(self) -> AsyncIterator[list[Delta]]:
-        raise NotImplementedError
+    @property
+    def usage(self) -> Usage:
+        """Only after the end."""
+        if self._stream.usage is None:
+            raise RuntimeError("usage is known only after the last batch")
+        return self._stream.usage
 
 
 class Gateway:
-    """Resolves, admits, leases, runs."""
+    """Resolves, admits, leases, runs. `salt` makes this server's cache keys unguessable."""
+
+    def __init__(self, router: Router, supervisor: Supervisor, metrics: Metrics, salt: bytes) -> None:
+        self._router = router
+        self._supervisor = supervisor
+        self._metrics = metrics
+        self._salt = salt
 
     @asynccontextmanager
     async def run(
@@ -37,7 +69,43 @@ class Gateway:
         """Enter: the worker accepted the request. Leave: the request has ended or is cancelled, the lease returned.
 
         Raises ServiceError: MODEL_NOT_FOUND, MODEL_ACCESS_DENIED, MODEL_UNAVAILABLE, BACKEND_RATE_LIMITED,
-        VALIDATION_ERROR (what only the engine can check), BACKEND_ERROR, BACKEND_TIMEOUT.
+        VALIDATION_ERROR (what only the engine can check), BACKEND_ERROR, BACKEND_TIMEOUT, SHUTTING_DOWN.
         """
-        raise NotImplementedError
-        yield
+        spec = self._router.resolve(model)
+        if not caller.may_use_model(model):
+            raise ServiceError(ErrorCode.MODEL_ACCESS_DENIED, "This key may not use this model")
+        check_capabilities(spec, request)
+        request = msgspec.structs.replace(request, cache_salt=self._cache_salt(caller))
+        started_at = time.monotonic()
+        try:
+            async with self._supervisor.lease(spec.id) as channel:
+                stream = channel.start(request, priority)
+                deadline = asyncio.get_running_loop().call_later(
+                    spec.limits.request_timeout_s, stream.fail, _timed_out(spec)
+                )
+                try:
+                    await stream.accepted()
+                    call = Call(model, spec, stream)
+                    yield call
+                    self._observe(call, caller, started_at)
+                finally:
+                    deadline.cancel()
+                    stream.close()
+        except EngineError as error:
+            raise ServiceError.from_engine(error) from error
+
+    def _cache_salt(self, caller: Caller) -> str:
+        """Prompt caches are shared within a key, never between keys (rule: no key can time another's prompts)."""
+        return hashlib.blake2b(caller.key_id.encode(), key=self._salt, digest_size=16).hexdigest()
+
+    def _observe(self, call: Call, caller: Caller, started_at: float) -> None:
+        if call.first_delta_at is not None:
+            self._metrics.observe_first_token(call.model, call.first_delta_at - started_at)
+        if call._stream.usage is not None:
+            self._metrics.count_tokens(call.model, call.usage)
+
+
+def _timed_out(spec: BackendSpec) -> EngineError:
+    return EngineError(
+        ErrorCode.BACKEND_TIMEOUT, f"The request ran longer than {spec.limits.request_timeout_s:.0f} s"
+    )

@@ -80,7 +80,11 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ChatRequest(msgspec.Struct, frozen=True, omit_defaults=True, tag="chat"):
-    """A conversation to continue. With `stream` false the engine may answer in one delta per choice."""
+    """A conversation to continue. With `stream` false the engine may answer in one delta per choice.
+
+    `cache_salt` is the server's: requests share cached prompt prefixes only where it is equal, so that one key
+    cannot time what another key asked.
+    """
 
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
@@ -90,6 +94,7 @@ class ChatRequest(msgspec.Struct, frozen=True, omit_defaults=True, tag="chat"):
     output_format: OutputFormat | None = None
     thinking: bool | None = None
     stream: bool = False
+    cache_salt: str | None = None
 
 
 class GenerateRequest(msgspec.Struct, frozen=True, omit_defaults=True, tag="generate"):
@@ -100,6 +105,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, omit_defaults=True, tag="gene
     echo: bool = False
     output_format: OutputFormat | None = None
     stream: bool = False
+    cache_salt: str | None = None
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, array_like=True):

@@ -22,7 +22,6 @@ class ErrorCode(enum.StrEnum):
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"  # ours
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"  # ours: the client sent its body too slowly
     BAD_REQUEST = "BAD_REQUEST"  # ours: the HTTP message itself is unacceptable (Host, headers)
-    REQUEST_QUARANTINED = "REQUEST_QUARANTINED"  # ours: this content was in flight in two worker deaths
     SHUTTING_DOWN = "SHUTTING_DOWN"  # ours: the server drains
     INTERNAL_ERROR = "INTERNAL_ERROR"  # ours: a bug of ours; the log has the request id
 

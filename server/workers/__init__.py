@@ -1,0 +1,1 @@
+"""Workers: which run, who may use them, how they are started and ended."""

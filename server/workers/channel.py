@@ -1,0 +1,171 @@
+"""The gateway's end of one worker's socket: starts and cancels requests, hands each its events.
+
+Knows frames, not processes: when the connection is lost, every request in flight fails with BACKEND_ERROR.
+"""
+
+import asyncio
+import functools
+import itertools
+from collections.abc import AsyncIterator, Callable
+
+from engines.contract.chat import ChatRequest, Delta, GenerateRequest
+from engines.contract.codec import FrameError, encode, gateway_reader
+from engines.contract.errors import EngineError, ErrorCode
+from engines.contract.frames import (
+    Accepted,
+    Cancel,
+    Done,
+    Failed,
+    Items,
+    LoadFailed,
+    Progress,
+    Ready,
+    Start,
+    Stats,
+    ToWorker,
+)
+from engines.contract.types import Priority, Usage
+
+ControlFrame = Progress | Ready | LoadFailed | Stats
+
+
+class RequestStream:
+    """One request in a worker. Ends exactly once: with usage, with an error, or cancelled by its owner.
+
+    One consumer at a time. Deltas that arrive while the consumer is busy are kept and delivered together.
+    """
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self.usage: Usage | None = None
+        self._cancel = cancel
+        self._is_accepted = False
+        self._pending: list[Delta] = []
+        self._error: EngineError | None = None
+        self._wake: asyncio.Future[None] | None = None
+
+    async def accepted(self) -> None:
+        """Wait until the engine has admitted the request; raises its refusal as EngineError."""
+        while not self._is_accepted:
+            self._raise_error()
+            await self._moved()
+
+    async def next_batch(self) -> list[Delta] | None:
+        """All deltas since the last call, at least one; None at the end. May be cancelled without losing any."""
+        while not self._pending:
+            self._raise_error()
+            if self.usage is not None:
+                return None
+            await self._moved()
+        batch, self._pending = self._pending, []
+        return batch
+
+    def close(self) -> None:
+        """The owner is done with it: what still runs in the worker is stopped."""
+        self._cancel()
+
+    def accept(self) -> None:
+        self._is_accepted = True
+        self._notify()
+
+    def push(self, delta: Delta) -> None:
+        self._pending.append(delta)
+        self._notify()
+
+    def finish(self, usage: Usage) -> None:
+        self.usage = usage
+        self._is_accepted = True
+        self._notify()
+
+    def fail(self, error: EngineError) -> None:
+        """End the request with `error`, unless it has ended already."""
+        if self._error is None and self.usage is None:
+            self._error = error
+            self._notify()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _notify(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _moved(self) -> None:
+        self._wake = asyncio.get_running_loop().create_future()
+        try:
+            await self._wake
+        finally:
+            self._wake = None
+
+
+class Channel:
+    """All requests of this process in one worker. Created connected; `run` must be running for anything to arrive."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._frames = gateway_reader(reader)
+        self._writer = writer
+        self._ids = itertools.count(1)
+        self._streams: dict[int, RequestStream] = {}
+
+    def send(self, frame: ToWorker) -> None:
+        """Queue one frame. After the connection is lost nothing happens: `run` has failed or will fail every stream."""
+        if not self._writer.is_closing():
+            self._writer.write(encode(frame))
+
+    def start(self, request: ChatRequest | GenerateRequest, priority: Priority) -> RequestStream:
+        """Send a request. The caller must close the stream. Raises EngineError(BACKEND_ERROR) on a lost connection."""
+        if self._writer.is_closing():
+            raise _worker_lost()
+        request_id = next(self._ids)
+        stream = RequestStream(functools.partial(self._close_stream, request_id))
+        self._streams[request_id] = stream
+        self.send(Start(request_id, request, priority))
+        return stream
+
+    async def run(self) -> AsyncIterator[ControlFrame]:
+        """Deliver request frames to their streams, yield all others; ends when the connection does, failing what is left."""
+        try:
+            while (frame := await self._frames.read()) is not None:
+                if isinstance(frame, ControlFrame):
+                    yield frame
+                else:
+                    self._deliver(frame)
+        except FrameError:
+            return
+        finally:
+            self._writer.close()
+            self.fail_all(_worker_lost())
+            self._streams.clear()
+
+    def fail_all(self, error: EngineError) -> None:
+        """End every request in flight with `error`; their owners then close them."""
+        for stream in self._streams.values():
+            stream.fail(error)
+
+    def _deliver(self, frame: Accepted | Items | Done | Failed) -> None:
+        if isinstance(frame, Items):
+            for request_id, delta in frame.items:
+                if stream := self._streams.get(request_id):
+                    stream.push(delta)
+        elif isinstance(frame, Accepted):
+            if stream := self._streams.get(frame.id):
+                stream.accept()
+        elif stream := self._streams.pop(frame.id, None):
+            if isinstance(frame, Done):
+                stream.finish(frame.usage)
+            else:
+                stream.fail(_failure(frame))
+
+    def _close_stream(self, request_id: int) -> None:
+        if self._streams.pop(request_id, None) is not None:
+            self.send(Cancel(request_id))
+
+
+def _failure(frame: Failed) -> EngineError:
+    return EngineError(frame.code, frame.message, field=frame.field, retry_after_s=frame.retry_after_s)
+
+
+def _worker_lost() -> EngineError:
+    return EngineError(
+        ErrorCode.BACKEND_ERROR, "The model's worker process ended while it served this request"
+    )

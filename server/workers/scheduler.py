@@ -1,0 +1,247 @@
+"""Decides which workers start and stop and which requests get a lease; pure: events and times in, actions out.
+
+It knows neither processes nor sockets nor clocks: the supervisor tells it what happened and does what it answers.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+
+from engines.contract.errors import EngineError
+from engines.contract.spec import BackendSpec
+from server.workers.actions import (
+    Action,
+    Grant,
+    Refuse,
+    StartWorker,
+    StopWorker,
+    failed,
+    overloaded,
+    shutting_down,
+    still_loading,
+    stopped,
+)
+from server.workers.backoff import DeathRecord, RestartPolicy
+from server.workers.status import WorkerState
+
+
+class Record:
+    """All that is known about one backend. Only the scheduler writes it."""
+
+    def __init__(self, spec: BackendSpec, policy: RestartPolicy, now: float) -> None:
+        self.spec = spec
+        self.state = WorkerState.STOPPED
+        self.detail: str | None = None
+        self.since = now
+        self.leases: set[int] = set()
+        self.waiting: dict[int, float] = {}  # ticket -> deadline, in order of arrival
+        self.deaths = DeathRecord(policy)
+        self.not_before = now
+        self.load_deadline = math.inf
+        self.is_doomed = False  # told to end for loading too long, has not ended yet
+        self.is_wanted = False  # an operator wants it back once it has drained
+        self.restarts = 0
+        self.last_error: str | None = None
+
+    def enter(self, state: WorkerState, now: float, detail: str | None = None) -> None:
+        if state is not self.state:
+            self.since = now
+        self.state = state
+        self.detail = detail
+
+    @property
+    def is_loading(self) -> bool:
+        """Coming up and not yet told to end."""
+        return self.state.is_coming_up and not self.is_doomed
+
+    @property
+    def num_free(self) -> int:
+        if self.state is not WorkerState.READY:
+            return 0
+        return self.spec.limits.max_concurrency - len(self.leases)
+
+
+class Scheduler:
+    """State machine over all backends. `jitter()` returns 0..1; times are seconds of one monotonic clock."""
+
+    def __init__(
+        self, specs: Iterable[BackendSpec], policy: RestartPolicy, jitter: Callable[[], float], now: float
+    ) -> None:
+        self._policy = policy
+        self._jitter = jitter
+        self._draining = False
+        self._holder: dict[int, Record] = {}  # ticket -> its backend
+        self.records = {spec.id: Record(spec, policy, now) for spec in specs}
+
+    def on_request(self, now: float, ticket: int, backend_id: str) -> list[Action]:
+        """Someone wants a lease."""
+        record = self.records[backend_id]
+        limits = record.spec.limits
+        if self._draining:
+            return [Refuse(ticket, shutting_down())]
+        if record.state is WorkerState.FAILED and now < record.not_before:
+            return [Refuse(ticket, _unavailable(record, now))]
+        if record.num_free > 0:
+            return [self._grant(record, ticket)]
+        if len(record.waiting) >= limits.max_queue:
+            return [Refuse(ticket, overloaded(len(record.leases), len(record.waiting)))]
+        is_ready = record.state is WorkerState.READY
+        record.waiting[ticket] = now + (limits.queue_timeout_s if is_ready else limits.load_timeout_s)
+        self._holder[ticket] = record
+        return self._bring_up(record, now)
+
+    def on_leave(self, now: float, ticket: int) -> list[Action]:
+        """The holder of a lease has finished, or someone who waited has gone."""
+        record = self._holder.pop(ticket, None)
+        if record is None:
+            return []
+        if ticket in record.waiting:
+            del record.waiting[ticket]
+            return []
+        record.leases.remove(ticket)
+        if record.state is WorkerState.DRAINING and not record.leases:
+            return [StopWorker(record.spec.id)]
+        return self._serve_waiting(record)
+
+    def on_load(self, now: float, backend_id: str) -> list[Action]:
+        """An operator wants the backend up, even if it has failed a moment ago."""
+        record = self.records[backend_id]
+        record.is_wanted = record.state is WorkerState.DRAINING
+        return self._bring_up(record, now)
+
+    def on_stop(self, now: float, backend_id: str) -> list[Action]:
+        """An operator wants the backend down: running requests end, waiting ones are refused, deaths forgiven."""
+        record = self.records[backend_id]
+        record.deaths.clear()
+        record.is_wanted = False
+        actions = self._refuse_waiting(record, stopped())
+        if record.state.has_process:
+            record.enter(WorkerState.DRAINING, now)
+            return actions if record.leases else [*actions, StopWorker(backend_id)]
+        record.enter(WorkerState.STOPPED, now)
+        return actions
+
+    def on_progress(self, now: float, backend_id: str, state: WorkerState, detail: str) -> None:
+        """The worker reports a phase of its coming up."""
+        record = self.records[backend_id]
+        if record.state.is_coming_up:
+            record.enter(state, now, detail)
+
+    def on_ready(self, now: float, backend_id: str) -> list[Action]:
+        record = self.records[backend_id]
+        if not record.is_loading:
+            return []
+        record.enter(WorkerState.READY, now)
+        record.last_error = None
+        deadline = now + record.spec.limits.queue_timeout_s
+        record.waiting = dict.fromkeys(record.waiting, deadline)
+        return self._serve_waiting(record) + self._start_queued(now)
+
+    def on_exit(
+        self, now: float, backend_id: str, error: str | None, *, permanent: bool = False
+    ) -> list[Action]:
+        """The worker's process is gone; `error` is None after an orderly stop."""
+        record = self.records[backend_id]
+        if record.state is WorkerState.DRAINING or error is None or self._draining:
+            record.enter(WorkerState.STOPPED, now)
+            again = self._bring_up(record, now) if record.waiting or record.is_wanted else []
+            record.is_wanted = False
+            return again + self._start_queued(now)
+        was_ready_s = now - record.since if record.state is WorkerState.READY else 0.0
+        record.last_error = error
+        record.deaths.add(now, lived_ready_s=was_ready_s)
+        if permanent or record.deaths.is_hopeless:
+            record.not_before = now + self._policy.failed_s
+            record.deaths.clear()
+            record.enter(WorkerState.FAILED, now, error)
+            return self._refuse_waiting(record, _unavailable(record, now)) + self._start_queued(now)
+        record.restarts += 1
+        record.not_before = now + record.deaths.delay_s(self._jitter())
+        record.enter(WorkerState.QUEUED, now, f"restarting after: {error}")
+        return self._start_queued(now)
+
+    def on_drain(self, now: float) -> list[Action]:
+        """The server is going down: nothing starts, nobody waits any longer; running requests go on."""
+        self._draining = True
+        actions: list[Action] = []
+        for record in self.records.values():
+            actions += self._refuse_waiting(record, shutting_down())
+            if record.state is WorkerState.QUEUED:
+                record.enter(WorkerState.STOPPED, now)
+        return actions
+
+    def on_tick(self, now: float) -> list[Action]:
+        """Time has passed: waits and loads that took too long end, delayed starts begin."""
+        actions = self._start_queued(now)
+        for record in self.records.values():
+            actions += self._expire_waiting(record, now)
+            if record.is_loading and record.load_deadline <= now:
+                record.is_doomed = True
+                limit_s = record.spec.limits.load_timeout_s
+                actions.append(StopWorker(record.spec.id, f"not ready within {limit_s:.0f} s"))
+        return actions
+
+    def next_wake(self) -> float | None:
+        """The earliest time at which `on_tick` has something to do."""
+        times: list[float] = []
+        for record in self.records.values():
+            times += record.waiting.values()
+            if record.is_loading:
+                times.append(record.load_deadline)
+            if record.state is WorkerState.QUEUED and not self._is_busy(record.spec.device):
+                times.append(record.not_before)
+        return min(times, default=None)
+
+    def _bring_up(self, record: Record, now: float) -> list[Action]:
+        if self._draining or record.state not in (WorkerState.STOPPED, WorkerState.FAILED):
+            return []
+        record.not_before = now
+        record.enter(WorkerState.QUEUED, now)
+        return self._start_queued(now)
+
+    def _is_busy(self, device: str) -> bool:
+        return any(r.state.is_coming_up and r.spec.device == device for r in self.records.values())
+
+    def _start_queued(self, now: float) -> list[Action]:
+        """One load at a time per device, first come first served."""
+        actions: list[Action] = []
+        queued = [r for r in self.records.values() if r.state is WorkerState.QUEUED and r.not_before <= now]
+        for record in sorted(queued, key=lambda r: r.since):
+            if not self._is_busy(record.spec.device):
+                record.enter(WorkerState.STARTING, now)
+                record.load_deadline = now + record.spec.limits.load_timeout_s
+                record.is_doomed = False
+                actions.append(StartWorker(record.spec.id))
+        return actions
+
+    def _grant(self, record: Record, ticket: int) -> Grant:
+        record.leases.add(ticket)
+        self._holder[ticket] = record
+        return Grant(ticket, record.spec.id)
+
+    def _serve_waiting(self, record: Record) -> list[Action]:
+        tickets = list(record.waiting)[: max(0, record.num_free)]
+        for ticket in tickets:
+            del record.waiting[ticket]
+        return [self._grant(record, ticket) for ticket in tickets]
+
+    def _refuse_waiting(self, record: Record, error: EngineError) -> list[Action]:
+        tickets = list(record.waiting)
+        return [self._refuse(record, ticket, error) for ticket in tickets]
+
+    def _expire_waiting(self, record: Record, now: float) -> list[Action]:
+        expired = [ticket for ticket, deadline in record.waiting.items() if deadline <= now]
+        return [self._refuse(record, ticket, _unavailable(record, now)) for ticket in expired]
+
+    def _refuse(self, record: Record, ticket: int, error: EngineError) -> Refuse:
+        del record.waiting[ticket]
+        del self._holder[ticket]
+        return Refuse(ticket, error)
+
+
+def _unavailable(record: Record, now: float) -> EngineError:
+    """Why a request cannot be served in the state that the backend is in."""
+    if record.state is WorkerState.READY:
+        return overloaded(len(record.leases), len(record.waiting))
+    if record.state is WorkerState.FAILED:
+        return failed(max(1, math.ceil(record.not_before - now)))
+    return still_loading()

@@ -1,0 +1,59 @@
+"""What a backend's worker is doing, as the API and the command line show it."""
+
+import contextlib
+import datetime
+import enum
+import os
+from pathlib import Path
+
+import msgspec
+
+
+class WorkerState(enum.StrEnum):
+    """`stopped` has no process, `queued` waits for its turn to load, `failed` is not tried for a while."""
+
+    STOPPED = "stopped"
+    QUEUED = "queued"
+    STARTING = "starting"
+    LOADING = "loading"
+    WARMING = "warming"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+    @property
+    def is_coming_up(self) -> bool:
+        return self in (WorkerState.STARTING, WorkerState.LOADING, WorkerState.WARMING)
+
+    @property
+    def has_process(self) -> bool:
+        return self.is_coming_up or self in (WorkerState.READY, WorkerState.DRAINING)
+
+
+class BackendStatus(msgspec.Struct, frozen=True):
+    """One line of `hearth ps`. `since`: when the state was entered, UTC; `detail`: the load phase in words."""
+
+    backend_id: str
+    state: WorkerState
+    detail: str | None
+    since: datetime.datetime
+    in_flight: int
+    waiting: int
+    restarts: int
+    last_error: str | None
+    pid: int | None = None
+    load_s: float | None = None
+    rss_bytes: int | None = None
+    kv_cache_usage: float | None = None
+
+
+def resident_bytes_by_group() -> dict[int, int]:
+    """Resident memory per process group, from /proc; pages that processes share count once for each."""
+    page_bytes = os.sysconf("SC_PAGE_SIZE")
+    totals: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            group_id = int(fields[2])
+            totals[group_id] = totals.get(group_id, 0) + int(fields[21]) * page_bytes
+    return totals

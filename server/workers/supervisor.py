@@ -1,0 +1,201 @@
+"""Owns every worker: carries out what the scheduler decides and tells it what happened.
+
+All state changes are synchronous calls on the event loop's thread, so nothing is ever read, awaited upon and then acted
+on. Loading and stopping run aside and come back as events.
+"""
+
+import asyncio
+import contextlib
+import datetime
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from engines.contract.errors import EngineError
+from engines.contract.frames import Progress, Ready
+from engines.contract.spec import BackendSpec
+from server.telemetry import log_event
+from server.workers.actions import Action, Grant, Refuse, StartWorker, shutting_down
+from server.workers.backoff import RestartPolicy
+from server.workers.channel import Channel
+from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
+from server.workers.scheduler import Record, Scheduler
+from server.workers.status import BackendStatus, WorkerState, resident_bytes_by_group
+
+TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
+PHASE_STATES = {
+    "importing": WorkerState.STARTING,
+    "loading": WorkerState.LOADING,
+    "compiling": WorkerState.LOADING,
+    "warming": WorkerState.WARMING,
+}
+
+
+class Supervisor:
+    """Leases on workers of the given backends. `async with` it: leaving ends every worker.
+
+    `plan_launch` says how a backend's worker is started; it may raise EngineError(MODEL_UNAVAILABLE) when that is impossible.
+    """
+
+    def __init__(
+        self,
+        specs: Iterable[BackendSpec],
+        plan_launch: Callable[[BackendSpec], LaunchPlan],
+        *,
+        policy: RestartPolicy | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._started_at = datetime.datetime.now(datetime.UTC)
+        self._start_clock = time.monotonic()
+        self._scheduler = Scheduler(specs, policy or RestartPolicy(), random.random, self._start_clock)
+        self._plan_launch = plan_launch
+        self._timeouts = timeouts or Timeouts()
+        self._tickets = itertools.count(1)
+        self._wanted: dict[int, asyncio.Future[Channel]] = {}
+        self._workers: dict[str, WorkerProcess] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._wake_at: float | None = None
+        self.is_running = False
+
+    async def __aenter__(self) -> "Supervisor":
+        self.is_running = True
+        for record in self._scheduler.records.values():
+            if record.spec.preload:
+                self.load(record.spec.id)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.is_running = False
+        self.drain()
+        if self._timer is not None:
+            self._timer.cancel()
+        for worker in self._workers.values():
+            worker.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    @contextlib.asynccontextmanager
+    async def lease(self, backend_id: str) -> AsyncIterator[Channel]:
+        """The right to use a ready worker, for as long as the context lasts; starts the worker if need be.
+
+        Raises EngineError: MODEL_UNAVAILABLE, BACKEND_RATE_LIMITED, SHUTTING_DOWN.
+        """
+        ticket = next(self._tickets)
+        future: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
+        self._wanted[ticket] = future
+        self._apply(self._scheduler.on_request(time.monotonic(), ticket, backend_id))
+        try:
+            yield await future
+        finally:
+            self._wanted.pop(ticket, None)
+            self._apply(self._scheduler.on_leave(time.monotonic(), ticket))
+
+    def load(self, backend_id: str) -> None:
+        """Start the backend's worker if it has none. Returns at once; see `snapshot`."""
+        self._apply(self._scheduler.on_load(time.monotonic(), backend_id))
+
+    def stop(self, backend_id: str) -> None:
+        """Let running requests end, then end the backend's worker. Returns at once."""
+        self._apply(self._scheduler.on_stop(time.monotonic(), backend_id))
+
+    def drain(self) -> None:
+        """Refuse new leases and those who wait; running requests go on."""
+        self._apply(self._scheduler.on_drain(time.monotonic()))
+
+    def cut(self) -> None:
+        """End every running request with SHUTTING_DOWN, in its own response."""
+        for worker in self._workers.values():
+            if worker.channel is not None:
+                worker.channel.fail_all(shutting_down())
+
+    def snapshot(self) -> list[BackendStatus]:
+        """The state of every backend now, for people and monitors; never a base for decisions."""
+        memory = resident_bytes_by_group()
+        return [self._status(record, memory) for record in self._scheduler.records.values()]
+
+    def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
+        log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
+        state = PHASE_STATES[frame.phase]
+        self._scheduler.on_progress(time.monotonic(), worker.spec.id, state, frame.detail)
+
+    def on_ready(self, worker: WorkerProcess, frame: Ready) -> None:
+        log_event("worker.ready", backend=worker.spec.id, load_s=round(frame.load_s, 1))
+        self._apply(self._scheduler.on_ready(time.monotonic(), worker.spec.id))
+
+    def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
+        del self._workers[worker.spec.id]
+        self._apply(self._scheduler.on_exit(time.monotonic(), worker.spec.id, error, permanent=permanent))
+
+    def _apply(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Grant):
+                self._grant(action)
+            elif isinstance(action, Refuse):
+                self._settle(action.ticket, action.error)
+            elif isinstance(action, StartWorker):
+                self._start(action.backend_id)
+            elif worker := self._workers.get(action.backend_id):
+                worker.stop(action.reason)
+        self._schedule_tick()
+
+    def _grant(self, action: Grant) -> None:
+        channel = self._workers[action.backend_id].channel
+        future = self._wanted.get(action.ticket)
+        if future is not None and not future.done() and channel is not None:
+            future.set_result(channel)
+
+    def _settle(self, ticket: int, error: EngineError) -> None:
+        future = self._wanted.get(ticket)
+        if future is not None and not future.done():
+            future.set_exception(error)
+
+    def _start(self, backend_id: str) -> None:
+        spec = self._scheduler.records[backend_id].spec
+        try:
+            plan = self._plan_launch(spec)
+        except EngineError as error:
+            actions = self._scheduler.on_exit(time.monotonic(), backend_id, error.message, permanent=True)
+            asyncio.get_running_loop().call_soon(self._apply, actions)
+            return
+        worker = WorkerProcess(spec, plan, self._timeouts)
+        self._workers[backend_id] = worker
+        task = asyncio.create_task(worker.run(self), name=f"worker {backend_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _schedule_tick(self) -> None:
+        wake_at = self._scheduler.next_wake()
+        if wake_at == self._wake_at:
+            return
+        self._wake_at = wake_at
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if wake_at is not None:
+            delay_s = max(0.0, wake_at - time.monotonic()) + TIMER_SLACK_S
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._wake_at = None
+        self._apply(self._scheduler.on_tick(time.monotonic()))
+
+    def _status(self, record: Record, memory: dict[int, int]) -> BackendStatus:
+        worker = self._workers.get(record.spec.id)
+        stats = worker.stats if worker else None
+        return BackendStatus(
+            backend_id=record.spec.id,
+            state=record.state,
+            detail=record.detail,
+            since=self._started_at + datetime.timedelta(seconds=record.since - self._start_clock),
+            in_flight=len(record.leases),
+            waiting=len(record.waiting),
+            restarts=record.restarts,
+            last_error=record.last_error,
+            pid=worker.pid if worker else None,
+            load_s=worker.load_s if worker else None,
+            rss_bytes=memory.get(worker.pid) if worker and worker.pid else None,
+            kv_cache_usage=stats.engine.kv_cache_usage if stats else None,
+        )
