@@ -194,4 +194,4 @@ async def test_many_first_requests_start_one_worker(start_fake: StartServer) -> 
     assert {answer.status_code for answer in answers} == {200}
     assert seen & {"starting", "loading", "warming"}
     log = (server.data_dir / "logs" / "be_echo.log").read_text()
-    assert log.count("worker.listening") == 1
+    assert log.count("engine.loading") == 1
