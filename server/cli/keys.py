@@ -1,4 +1,4 @@
-"""`hearth keys`: works on the store directly, so also while no server runs; a running server follows within seconds."""
+"""`hearth keys`: works on the store directly, so also while no server runs; a running one notices."""
 
 import os
 import re
@@ -28,7 +28,8 @@ def create(
     ] = list(DEFAULT_PERMISSIONS),  # noqa: B006  # typer copies it
     admin: Annotated[bool, typer.Option("--admin", help="Give it every permission.")] = False,
     models: Annotated[
-        list[str] | None, typer.Option("--model", "-m", help="Only this model; repeat for more. [default: all]")
+        list[str] | None,
+        typer.Option("--model", "-m", help="Only this model; repeat for more. [default: all]"),
     ] = None,
     expires: Annotated[
         str | None, typer.Option(help="When it ends: 12h, 30d, 8w, or a date such as 2027-01-31.")
@@ -91,7 +92,7 @@ def open_ring() -> Iterator[KeyRing]:
 
 
 def parse_expiry(text: str, now: datetime) -> datetime:
-    """A duration from `now`, or an ISO date or time; without a zone it is UTC. Ends the command if it is neither."""
+    """A duration from `now`, or an ISO date or time; without a zone it is UTC. Fails for anything else."""
     duration = re.fullmatch(r"(\d{1,5})([hdw])", text)
     if duration:
         return now + timedelta(**{_UNITS[duration[2]]: int(duration[1])})

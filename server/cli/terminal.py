@@ -1,4 +1,4 @@
-"""What every command does alike: tables or JSON on stdout, errors on stderr, exit status 1. Knows no command."""
+"""What every command does alike: tables or JSON on stdout, errors on stderr, status 1. Knows no command."""
 
 import json
 import sys
