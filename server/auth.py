@@ -1,6 +1,7 @@
 """Who calls: a pure ASGI layer that lets nothing through without a valid key but a literal set of paths.
 
-Decides on `scope["path"]` and the Authorization header alone, before a byte of the body is read. Knows no permission.
+Decides on `scope["path"]` and the Authorization header alone, before a byte of the body is read. Knows no
+permission.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -70,7 +70,9 @@ def status_for(error: ServiceError, path: str) -> int:
 
 
 def to_json(value: object) -> bytes:
-    """JSON in UTF-8. Never raises on text of a model: a lone surrogate becomes U+FFFD; NaN and infinities become null."""
+    """JSON in UTF-8. Never raises on text of a model: a lone surrogate becomes U+FFFD; NaN and infinities
+    become null.
+    """
     try:
         return orjson.dumps(value, default=msgspec.to_builtins, option=orjson.OPT_UTC_Z)
     except TypeError:
@@ -113,7 +115,9 @@ def error_response(scope: Scope, error: ServiceError) -> Json:
 
 
 async def send_error(scope: Scope, send: Send, error: ServiceError) -> None:
-    """Answer from an ASGI layer. A body that the client still sends is read and thrown away by `http/protocol.py`."""
+    """Answer from an ASGI layer. A body that the client still sends is read and thrown away by
+    `http/protocol.py`.
+    """
     response = error_response(scope, error)
     start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
     await send(start)
@@ -126,7 +130,7 @@ def internal_error() -> ServiceError:
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Give every failure of a route its shape; what is none of these is logged by `http/context.py`."""
+    """Give every failure of a route its shape; what is none of these ends in `http/context.py`."""
 
     async def on_service_error(request: Request, error: Exception) -> Response:
         return error_response(request.scope, error)  # type: ignore[arg-type]  # registered for ServiceError only
@@ -142,18 +146,16 @@ def install_handlers(app: FastAPI) -> None:
         response.headers.update(getattr(error, "headers", None) or {})
         return response
 
-    async def on_bug(request: Request, error: Exception) -> Response:
-        return error_response(request.scope, internal_error())
-
     app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(EngineError, on_engine_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http_exception)
-    app.add_exception_handler(Exception, on_bug)
 
 
 def _from_http_exception(error: HTTPException) -> ServiceError:
-    """Starlette's own refusals. Its `detail` is not shown; a ServiceError that FastAPI wrapped is taken out again."""
+    """Starlette's own refusals. Its `detail` is not shown; a ServiceError that FastAPI wrapped is taken out
+    again.
+    """
     if isinstance(error.__cause__, ServiceError):
         return error.__cause__
     match error.status_code:

@@ -102,11 +102,7 @@ class Gateway:
         if call.first_delta_at is not None:
             self._metrics.observe_first_token(call.model, call.first_delta_at - started_at)
         if call._stream.usage is not None:
-            self._metrics.count_tokens(
-                call.model,
-                prompt_tokens=call.usage.prompt_tokens,
-                completion_tokens=call.usage.completion_tokens,
-            )
+            self._metrics.count_tokens(call.model, call.usage)
 
 
 def _timed_out(spec: BackendSpec) -> EngineError:

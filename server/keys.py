@@ -1,7 +1,8 @@
-"""API keys: made, listed, revoked, and checked without waiting. Knows no HTTP; of a secret it keeps only the SHA-256.
+"""API keys: made, listed, revoked, and checked without waiting. Knows no HTTP; of a secret it keeps only the
+SHA-256.
 
-`verify` reads a snapshot in memory. `run` refreshes it every two seconds, so that another process's changes count here
-too; `verify_fresh` waits for a reading begun after the call, for keys made a moment ago.
+`verify` reads a snapshot in memory. `run` refreshes it every two seconds, so that another process's changes
+count here too; `verify_fresh` waits for a reading begun after the call, for keys made a moment ago.
 """
 
 import asyncio
@@ -48,7 +49,9 @@ class Secret:
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
-    """What is known of a key. `models` None means all; `created_by` is the id of the key that made it, None the operator."""
+    """What is known of a key. `models` None means all; `created_by` is the id of the key that made it, None
+    the operator.
+    """
 
     id: str
     name: str
@@ -78,7 +81,9 @@ _NOBODY = _Entry(digest=bytes(32), caller=None, expires=_NEVER)
 
 
 class KeyRing:
-    """The keys of one store. Methods block on the store except `verify`, `verify_fresh`, `is_fresh` and `run`."""
+    """The keys of one store. Methods block on the store except `verify`, `verify_fresh`, `is_fresh` and
+    `run`.
+    """
 
     def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
         self._store = store
@@ -125,11 +130,13 @@ class KeyRing:
         query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
         if not include_revoked:
             query = query.where(api_keys.c.revoked_at.is_(None))
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             return [_record(row) for row in connection.execute(query).mappings()]
 
     def revoke(self, key_id: str, actor: str | None = None) -> bool:
-        """End a key for good, in this process at once. False if there is no such key or it was revoked before."""
+        """End a key for good, in this process at once. False if there is no such key or it was revoked
+        before.
+        """
         living = (api_keys.c.id == key_id) & api_keys.c.revoked_at.is_(None)
         with self._store.transaction() as connection:
             revoked = connection.execute(
@@ -151,7 +158,7 @@ class KeyRing:
         return time.monotonic() - self._read_at < FRESH_FOR_S
 
     def verify(self, secret: str) -> Caller | None:
-        """The owner of `secret`, or None. Microseconds; the same work for unknown, expired and revoked keys."""
+        """The owner of `secret`, or None. Microseconds, and the same work whatever is wrong with it."""
         digest = _digest(secret)
         entry = self._entries.get(digest, _NOBODY)
         now = self._now()
@@ -186,7 +193,7 @@ class KeyRing:
         """Read all keys. Raises SQLAlchemyError."""
         number = next(self._reading_numbers)
         begun_at = time.monotonic()
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             rows = connection.execute(select(api_keys)).mappings().all()
         if number > self._installed:  # a slow reading must not undo a revocation that came after it
             self._installed = number
@@ -204,6 +211,11 @@ class KeyRing:
             for key_id, moment in used.items():
                 seen = update(api_keys).where(api_keys.c.id == key_id)
                 connection.execute(seen.values(last_used_at=datetime.fromtimestamp(moment, UTC)))
+
+    def close(self) -> None:
+        """Write what is left to write, close the store."""
+        self.flush_last_used()
+        self._store.close()
 
     async def _read_after_gap(self) -> None:
         await asyncio.sleep(max(0.0, self._read_at + MIN_REFRESH_GAP_S - time.monotonic()))

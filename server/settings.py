@@ -1,7 +1,8 @@
-"""Every setting of the server, read once from the environment and an optional TOML file. Knows no other module.
+"""Every setting of the server, read once from the environment and an optional TOML file. Knows no other
+module.
 
-`HEARTH_PORT=9000` sets `port`; `HEARTH_SETTINGS_FILE` names the file. The environment wins over the file. Whatever is
-wrong is reported together, and a name that does not exist is an error, not ignored.
+`HEARTH_PORT=9000` sets `port`; `HEARTH_SETTINGS_FILE` names the file. The environment wins over the file.
+Whatever is wrong is reported together, and a name that does not exist is an error, not ignored.
 """
 
 import difflib
@@ -14,11 +15,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 PREFIX = "HEARTH_"
 FILE_VARIABLE = "HEARTH_SETTINGS_FILE"
+CLIENT_KEY_VARIABLE = "HEARTH_API_KEY"  # the command line's own, no setting of the server
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -129,7 +131,9 @@ class Settings(BaseSettings):
     @property
     def store_url(self) -> str:
         """URL of the store, with its password if it has one: for `open_store` only."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'hearth.db'}"
+        if self.database_url:
+            return self.database_url
+        return URL.create("sqlite", database=str(self.data_dir / "hearth.db")).render_as_string()
 
     @property
     def redacted_url(self) -> str:
@@ -144,12 +148,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+def load_settings(**overrides: Any) -> Settings:
     """The settings of this process; `overrides` (the command line) win over all. Raises SettingsError."""
-    environ = os.environ if environ is None else environ
     problems: list[str] = []
-    from_environment = _environment_values(environ, problems)
-    from_file = _file_values(environ.get(FILE_VARIABLE), problems)
+    from_environment = _environment_values(os.environ, problems)
+    from_file = _file_values(os.environ.get(FILE_VARIABLE), problems)
     values = from_file | from_environment | overrides
     try:
         settings = Settings(**values)
@@ -171,7 +174,8 @@ def check_binding(settings: Settings, has_keys: bool) -> list[str]:
         )
     if not settings.behind_tls_proxy:
         problems.append(
-            f"host {settings.host} is not loopback: put a TLS proxy in front and set {PREFIX}BEHIND_TLS_PROXY=true"
+            f"host {settings.host} is not loopback: put a TLS proxy in front and set"
+            f" {PREFIX}BEHIND_TLS_PROXY=true"
         )
     return problems
 
@@ -179,7 +183,7 @@ def check_binding(settings: Settings, has_keys: bool) -> list[str]:
 def _environment_values(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in environ.items():
-        if not name.startswith(PREFIX) or name == FILE_VARIABLE:
+        if not name.startswith(PREFIX) or name in (FILE_VARIABLE, CLIENT_KEY_VARIABLE):
             continue
         key = name.removeprefix(PREFIX).lower()
         if key in Settings.model_fields:

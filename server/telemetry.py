@@ -1,6 +1,8 @@
-"""What the server tells its operator: JSON-lines events and Prometheus metrics. Knows no request, only fields.
+"""What the server tells its operator: JSON-lines events and Prometheus metrics. Knows no request, only
+fields.
 
-An event is `noun.verb` with fields from an allow-list; never prompts, answers, keys, headers or query strings.
+An event is `noun.verb` with fields from an allow-list; never prompts, answers, keys, headers or query
+strings.
 """
 
 import json
@@ -14,16 +16,25 @@ from typing import TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from engines.contract.types import Usage
+
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 Field = str | int | float | bool | None
 
+# fmt: off
 LOGGED_FIELDS = frozenset(
-    "actor attempt backend backend_id client code count data_dir delay_s detail device duration_s engine error exit_code"
-    " expires_at field file frames host in_flight key_id kind load_s method model models_dir name num_backends"
-    " num_keys num_requests permissions phase pid port priority protocol reason restarts retry_after_s route rss_bytes"
-    " settings signal size_bytes slug state status store stream timeout_s url version waiting".split()
+    {
+        "actor", "attempt", "backend", "backend_id", "backends", "client", "code", "count", "data_dir",
+        "delay_s", "detail", "device", "duration_s", "engine", "error", "exit_code", "expires_at",
+        "field", "file", "frames", "free_bytes", "frontend", "host", "in_flight", "key_id", "kind",
+        "load_s", "method", "missing", "model", "models_dir", "name", "num_backends", "num_keys",
+        "num_requests", "permissions", "phase", "pid", "port", "priority", "protocol", "reason",
+        "restarts", "retry_after_s", "route", "rss_bytes", "settings", "signal", "size_bytes",
+        "slug", "state", "status", "store", "stream", "timeout_s", "version", "waiting",
+    }
 )
+# fmt: on
 _MAX_TEXT = 500
 _NO_LABEL = "none"
 _UNKNOWN = "unknown"
@@ -34,13 +45,17 @@ _logger = logging.getLogger("hearth")
 def log_event(
     event: str, *, level: int = logging.INFO, exception: BaseException | None = None, **fields: Field
 ) -> None:
-    """One line for the operator. `exception` is told by type and place, never by its text: that may quote a prompt."""
+    """One line for the operator. `exception` is told by type and place, never by its text: that may quote a
+    prompt.
+    """
     if _logger.isEnabledFor(level):
         _logger.log(level, event, extra={"fields": fields, "failure": exception})
 
 
 def configure_logging(level: str = "info", stream: TextIO | None = None) -> None:
-    """Send everything, also what libraries log, as JSON lines to `stream` (stderr). Replaces earlier handlers."""
+    """Send everything, also what libraries log, as JSON lines to `stream` (stderr). Replaces earlier
+    handlers.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
@@ -50,7 +65,9 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
 
 
 class JsonLines(logging.Formatter):
-    """Renders a record as one JSON object. Of a library's record only the template is kept, not its arguments."""
+    """Renders a record as one JSON object. Of a library's record only the template is kept, not its
+    arguments.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] | None = getattr(record, "fields", None)
@@ -88,7 +105,7 @@ def _trace(failure: BaseException) -> dict[str, object]:
 
 
 class Metrics:
-    """Prometheus metrics on a registry of their own. Model and backend labels come from the given names only."""
+    """Prometheus metrics on their own registry. Model and backend labels come from the given names only."""
 
     def __init__(self, models: Iterable[str] = (), backends: Iterable[str] = ()) -> None:
         self._models = frozenset(models)
@@ -130,10 +147,10 @@ class Metrics:
         self._requests.labels(model, str(status), protocol).inc()
         self._durations.labels(model, _bounded(backend, self._backends)).observe(duration_s)
 
-    def count_tokens(self, model: str, *, prompt_tokens: int, completion_tokens: int) -> None:
+    def count_tokens(self, model: str, usage: Usage) -> None:
         model = _bounded(model, self._models)
-        self._tokens.labels(model, "input", _TENANT).inc(prompt_tokens)
-        self._tokens.labels(model, "output", _TENANT).inc(completion_tokens)
+        self._tokens.labels(model, "input", _TENANT).inc(usage.prompt_tokens)
+        self._tokens.labels(model, "output", _TENANT).inc(usage.completion_tokens)
 
     def observe_first_token(self, model: str, seconds: float) -> None:
         self._first_tokens.labels(_bounded(model, self._models)).observe(seconds)

@@ -1,7 +1,8 @@
-"""The outermost layer: gives a request its id, its headers, its line in log and metrics, and catches what escapes.
+"""The outermost layer: gives a request its id, its headers, its line in log and metrics, and catches what
+escapes.
 
-Knows no route. Inner layers read `scope["state"]["request_id"]` and tell it through `scope["state"]`: `model` and
-`backend` (labels of the metrics) and the flags of `scope["state"]["progress"]`.
+Knows no route. Inner layers read `scope["state"]["request_id"]` and tell it through `scope["state"]`: `model`
+and `backend` (labels of the metrics) and the flags of `scope["state"]["progress"]`.
 """
 
 import logging

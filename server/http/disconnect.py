@@ -1,7 +1,8 @@
 """Stops the work of a request whose client has left, streaming or waiting alike. Knows no route.
 
-A handler is not cancelled by itself when its client goes away, and it may wait long for a worker. So as soon as the body is
-complete, a task listens for the disconnect and cancels the handler. Needs `http/context.py` outside of it.
+A handler is not cancelled by itself when its client goes away, and it may wait long for a worker. So as soon
+as the body is complete, a task listens for the disconnect and cancels the handler. Needs `http/context.py`
+outside of it.
 """
 
 import asyncio

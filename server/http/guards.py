@@ -1,6 +1,8 @@
-"""Refuses HTTP messages that no route should see: bad Host, too many or too large headers, too large or too slow bodies.
+"""Refuses HTTP messages that no route should see: bad Host, too many or too large headers, too large or too
+slow bodies.
 
-httptools accepts a 4 MiB header, no Host and two Hosts, and uvicorn waits for a body for ever; so we check. Knows no key.
+httptools accepts a 4 MiB header, no Host and two Hosts, and uvicorn waits for a body for ever; so we check.
+Knows no key.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """uvicorn's connection with the deadlines that it lacks. Knows no application.
 
-uvicorn holds for ever a silent connection, half a request head, and a client that never reads. Here a head must be complete
-within `header_timeout_s`, a body that nobody wants (its request was refused) must end within the same time, and a client that
-accepts no byte for `write_timeout_s` is cut off.
+uvicorn holds for ever a silent connection, half a request head, and a client that never reads. Here a head
+must be complete within `header_timeout_s`, a body that nobody wants (its request was refused) must end within
+the same time, and a client that accepts no byte for `write_timeout_s` is cut off.
 """
 
 import asyncio
@@ -152,7 +152,9 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 def _notice_vanished_peers(transport: asyncio.Transport, write_timeout_s: float) -> None:
-    """A peer that is gone without FIN shows within about a minute: by probes if idle, by TCP_USER_TIMEOUT if not."""
+    """A peer that is gone without FIN shows within about a minute: by probes if idle, by TCP_USER_TIMEOUT if
+    not.
+    """
     connection: socket.socket | None = transport.get_extra_info("socket")
     if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
         return

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, how is it doing, and the metrics. Bare bodies without an envelope, as documented."""
+"""Is it alive, is it ready, how is it doing, and the metrics. Bare bodies, as documented: no envelope."""
 
 import msgspec
 from fastapi import APIRouter, Request

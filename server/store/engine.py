@@ -1,7 +1,7 @@
 """Opening the store: a SQLite file with safe settings, or PostgreSQL by URL. Knows no table.
 
-SQLite runs with `synchronous=FULL`: NORMAL lost 4 454 of 29 769 acknowledged commits in simulated power cuts, FULL none.
-WAL only from 3.51.3 on: before it two connections can corrupt the file (the WAL-reset race).
+SQLite runs with `synchronous=FULL`: NORMAL lost 4 454 of 29 769 acknowledged commits in simulated power cuts,
+FULL none. WAL only from 3.51.3 on: before it two connections can corrupt the file (the WAL-reset race).
 """
 
 import os
@@ -42,6 +42,12 @@ class Store:
         with self._engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that only reads, so it waits for no writer's lock. Raises SQLAlchemyError."""
+        with self._engine.connect() as connection:
+            yield connection.execution_options(only_reads=True)
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -53,8 +59,10 @@ def open_store(url: str) -> Store:
     try:
         migrate(engine)
     except StoreTooNewError as error:
+        engine.dispose()
         raise StoreError(str(error)) from error
     except SQLAlchemyError as error:
+        engine.dispose()
         shown = target.set(query={}).render_as_string(hide_password=True)
         raise StoreError(f"cannot use the store {shown}: {type(error).__name__}") from error
     return Store(engine)
@@ -108,7 +116,8 @@ def _configure(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> No
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    only_reads = connection.get_execution_options().get("only_reads", False)
+    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
 
 def _refuse_damage(engine: Engine, path: Path) -> None:
@@ -122,6 +131,6 @@ def _refuse_damage(engine: Engine, path: Path) -> None:
     if verdict != "ok":
         engine.dispose()
         raise CorruptStoreError(
-            f"the store {path} is damaged; it was not changed. Stop the server, move the file away and restore a backup"
-            f" to the same path (`sqlite3 {path} .recover` may save what is readable)"
+            f"the store {path} is damaged; it was not changed. Stop the server, move the file away and"
+            f" restore a backup to the same path (`sqlite3 {path} .recover` may save what is readable)"
         )

@@ -24,8 +24,9 @@ def _create_api_keys(connection: Connection) -> None:
     connection.execute(
         text(
             "CREATE TABLE api_keys ("
-            " id VARCHAR(40) NOT NULL PRIMARY KEY, digest VARCHAR(64) NOT NULL UNIQUE, name VARCHAR(200) NOT NULL,"
-            f" permissions JSON NOT NULL, models JSON, created_at {time} NOT NULL, expires_at {time},"
+            " id VARCHAR(40) NOT NULL PRIMARY KEY, digest VARCHAR(64) NOT NULL UNIQUE,"
+            f" name VARCHAR(200) NOT NULL, permissions JSON NOT NULL, models JSON,"
+            f" created_at {time} NOT NULL, expires_at {time},"
             f" revoked_at {time}, last_used_at {time}, created_by VARCHAR(40))"
         )
     )
@@ -35,7 +36,9 @@ STEPS: tuple[Callable[[Connection], None], ...] = (_create_api_keys,)
 
 
 def migrate(engine: Engine, steps: tuple[Callable[[Connection], None], ...] = STEPS) -> int:
-    """Bring the store to the newest schema and return its number. Raises StoreTooNewError; a failed step leaves no trace."""
+    """Bring the store to the newest schema and return its number. Raises StoreTooNewError; a failed step
+    leaves no trace.
+    """
     with engine.begin() as connection:
         _lock(connection)
         schema_version.create(connection, checkfirst=True)

@@ -16,10 +16,11 @@ from engines.contract.errors import EngineError
 from engines.contract.frames import Progress, Ready
 from engines.contract.spec import BackendSpec
 from server.telemetry import log_event
+from server.workers.actions import Action, Grant, Refuse, StartWorker, shutting_down
 from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
-from server.workers.scheduler import Action, Grant, Record, Refuse, Scheduler, StartWorker, shutting_down
+from server.workers.scheduler import Record, Scheduler
 from server.workers.status import BackendStatus, WorkerState, resident_bytes_by_group
 
 TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
