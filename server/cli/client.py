@@ -1,13 +1,12 @@
 """Talks to the running server as any client does: HTTP and a key. Knows no part of the server from inside."""
 
-import os
 from typing import Annotated, Any
 
 import httpx
 import typer
 
-from server.cli.terminal import API_KEY_VARIABLE, fail, load_settings_or_fail
-from server.settings import Settings
+from server.cli.terminal import fail, load_settings_or_fail
+from server.settings import API_KEY_VARIABLE, Settings
 
 TIMEOUT_S = 30.0
 ApiKey = Annotated[
@@ -17,7 +16,7 @@ ApiKey = Annotated[
 
 def call(method: str, path: str, api_key: str | None) -> Any:
     """The `data` of the server's answer, as JSON values. Ends the command when there is none."""
-    address = server_address(load_settings_or_fail(os.environ))
+    address = server_address(load_settings_or_fail())
     if api_key is None:
         fail(f"this needs a key: set {API_KEY_VARIABLE}, or make one with `hearth keys create NAME --admin`")
     headers = {"Authorization": f"Bearer {api_key}"}

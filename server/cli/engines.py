@@ -1,6 +1,5 @@
 """`hearth engines`: makes and shows the environments that the workers run in."""
 
-import os
 import time
 from typing import Annotated
 
@@ -24,7 +23,7 @@ def install_engines(
     as_json: AsJson = False,
 ) -> None:
     """Install the engines if they are missing, incomplete or outdated. Takes minutes the first time."""
-    settings = load_settings_or_fail(os.environ)
+    settings = load_settings_or_fail()
     if settings.engines_python is not None and not force:
         _finish(as_json, f"engines use {settings.engines_python}, nothing to install", installed=False)
         return
@@ -39,7 +38,7 @@ def install_engines(
 @engines_app.command("list")
 def list_engines(as_json: AsJson = False) -> None:
     """Show the environments of this machine."""
-    settings = load_settings_or_fail(os.environ)
+    settings = load_settings_or_fail()
     wanted = detect_flavour()
     found = [EngineEnvironment(flavour, settings.engines_dir) for flavour in FLAVOURS]
     if as_json:

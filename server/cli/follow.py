@@ -42,8 +42,9 @@ class StartupFollower:
 async def follow_startup(follower: StartupFollower, snapshot: Snapshot) -> None:
     """Ends when everything has settled; cancel it to stop earlier."""
     begun = time.monotonic()
-    while not follower.look(snapshot(), time.monotonic() - begun):
-        await asyncio.sleep(POLL_PERIOD_S)  # noqa: ASYNC110  # the supervisor tells its state only when asked
+    # A poll, because the supervisor tells its states only when asked.
+    while not follower.look(snapshot(), time.monotonic() - begun):  # noqa: ASYNC110
+        await asyncio.sleep(POLL_PERIOD_S)
 
 
 def _describe(status: BackendStatus) -> str:

@@ -1,6 +1,5 @@
 """`hearth keys`: works on the store directly, so also while no server runs; a running one notices."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,7 +79,7 @@ def revoke(
 
 @contextmanager
 def open_ring() -> Iterator[KeyRing]:
-    settings = load_settings_or_fail(os.environ)
+    settings = load_settings_or_fail()
     try:
         store = open_store(settings.store_url)
     except StoreError as error:

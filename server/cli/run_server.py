@@ -1,4 +1,4 @@
-"""Runs a prepared server until a signal ends it, and tells meanwhile how its models come up. Checks nothing."""
+"""Runs a prepared server until a signal ends it, and tells how its models come up. Checks nothing."""
 
 import asyncio
 import socket

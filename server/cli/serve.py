@@ -1,7 +1,6 @@
 """`hearth serve`: checks everything, says where it listens, runs until a signal."""
 
 import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,9 +31,7 @@ def serve(
     """Run the server. Ctrl-C lets running requests end; a second one ends at once."""
     from server.cli.run_server import run_server  # the other commands shall not wait for FastAPI
 
-    settings = load_settings_or_fail(
-        os.environ, host=host, port=port, models_dir=models_dir, data_dir=data_dir
-    )
+    settings = load_settings_or_fail(host=host, port=port, models_dir=models_dir, data_dir=data_dir)
     try:
         prepared = prepare(settings)
         with contextlib.closing(prepared.store), contextlib.closing(listen(settings)) as listener:
