@@ -20,7 +20,6 @@ from sqlalchemy.exc import ArgumentError
 
 PREFIX = "HEARTH_"
 FILE_VARIABLE = "HEARTH_SETTINGS_FILE"
-API_KEY_VARIABLE = "HEARTH_API_KEY"  # the command line's, as a client; no setting of the server
 CLIENT_KEY_VARIABLE = "HEARTH_API_KEY"  # the command line's own, no setting of the server
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 

@@ -10,7 +10,7 @@ POLL_PERIOD_S = 0.5
 REPEAT_PERIOD_S = 10.0
 Snapshot = Callable[[], Iterable[BackendStatus]]
 Say = Callable[[str], None]
-_WORDS = {WorkerState.READY: "ready", WorkerState.FAILED: "failed", WorkerState.STOPPED: "stopped"}
+_SETTLED = frozenset({WorkerState.READY, WorkerState.FAILED, WorkerState.STOPPED})
 
 
 class StartupFollower:
@@ -27,13 +27,15 @@ class StartupFollower:
         for status in statuses:
             if status.backend_id in self._names:
                 self._report(status, elapsed_s)
-                settled &= status.state in _WORDS
+                settled &= status.state in _SETTLED and status.backend_id in self._said
         return settled
 
     def _report(self, status: BackendStatus, elapsed_s: float) -> None:
+        if status.state is WorkerState.STOPPED and status.backend_id not in self._said:
+            return  # not begun yet
         state, detail, at_s = self._said.get(status.backend_id, (None, None, 0.0))
         is_new = (state, detail) != (status.state, status.detail)
-        is_due = status.state not in _WORDS and elapsed_s - at_s >= REPEAT_PERIOD_S
+        is_due = status.state not in _SETTLED and elapsed_s - at_s >= REPEAT_PERIOD_S
         if is_new or is_due:
             self._said[status.backend_id] = (status.state, status.detail, elapsed_s)
             self._say(f"  {elapsed_s:4.0f} s  {self._names[status.backend_id]}: {_describe(status)}")
@@ -50,5 +52,4 @@ async def follow_startup(follower: StartupFollower, snapshot: Snapshot) -> None:
 def _describe(status: BackendStatus) -> str:
     if status.state is WorkerState.FAILED:
         return f"failed: {status.last_error or 'for an unknown reason'}"
-    text = _WORDS.get(status.state, status.state.value)
-    return f"{text}: {status.detail}" if status.detail else text
+    return f"{status.state}: {status.detail}" if status.detail else status.state.value
