@@ -212,6 +212,11 @@ class KeyRing:
                 seen = update(api_keys).where(api_keys.c.id == key_id)
                 connection.execute(seen.values(last_used_at=datetime.fromtimestamp(moment, UTC)))
 
+    def close(self) -> None:
+        """Write what is left to write, close the store."""
+        self.flush_last_used()
+        self._store.close()
+
     async def _read_after_gap(self) -> None:
         await asyncio.sleep(max(0.0, self._read_at + MIN_REFRESH_GAP_S - time.monotonic()))
         self._next_reading = None  # whoever comes now needs a later reading

@@ -34,6 +34,18 @@ def use_devices(device: str) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = indices
 
 
-def limit_threads(num_threads: int) -> None:
-    """Number of OpenMP threads of this process and of the children it spawns."""
-    os.environ["OMP_NUM_THREADS"] = str(num_threads)
+def has_gpu(device: str) -> bool:
+    """Whether a worker for `device` computes on a GPU; asks the driver's device file, no library."""
+    return device != "cpu" and Path("/dev/nvidiactl").exists()
+
+
+def limit_threads(num_threads: int | None, device: str) -> None:
+    """Set the number of OpenMP threads of this process and of the children it spawns.
+
+    None: on a CPU one for every two processors, so that threads do not wait in turns for a processor that the event loop
+    holds; on a GPU the library's own choice.
+    """
+    if num_threads is None and not has_gpu(device):
+        num_threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    if num_threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(num_threads)
