@@ -32,7 +32,7 @@ class NoWorkers:
 
 def make_services(folder: Path, **settings: Any) -> Services:
     chosen = Settings(**{"data_dir": folder, "port": 0} | settings)
-    keys = KeyRing(open_store(chosen.store_url))
+    keys = KeyRing(open_store(chosen.store_url), refresh_gap_s=0)
     nothing: Any = None
     workers: Any = NoWorkers()
     return Services(
