@@ -18,7 +18,7 @@ router = APIRouter(tags=["openai"])
 @router.post("/v1/chat/completions", include_in_schema=False)
 @router.post("/oai/v1/chat/completions", openapi_extra=body_docs(ChatBody, **examples.CHAT))
 async def chat_completions(request: Request) -> Response:
-    """Continue a conversation. `/v1/chat/completions` is the same."""
+    """Continue a conversation. `/v1/chat/completions` is the same. Needs `models:use`."""
     caller = require(request, Permission.MODELS_USE)
     body = await read_json(request, ChatBody)
     hub = services(request)

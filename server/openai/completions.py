@@ -18,7 +18,10 @@ router = APIRouter(tags=["openai"])
 @router.post("/v1/completions", include_in_schema=False)
 @router.post("/oai/v1/completions", openapi_extra=body_docs(CompletionBody, **examples.COMPLETION))
 async def completions(request: Request) -> Response:
-    """Continue a text or a list of up to 64 texts or token lists. `/v1/completions` is the same."""
+    """Continue a text or a list of up to 64 texts or token lists. `/v1/completions` is the same.
+
+    Needs `models:use`.
+    """
     caller = require(request, Permission.MODELS_USE)
     body = await read_json(request, CompletionBody)
     hub = services(request)
