@@ -11,7 +11,15 @@ from server.routes.reference_fields import FieldRow, Schema, field_rows, paramet
 from server.routes.reference_style import STYLE
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-GROUP_TITLES = {"openai": "OpenAI", "keys": "API keys"}
+GROUPS = {  # tag: title, in the order of the page; other tags follow
+    "inference": "Inference",
+    "openai": "OpenAI",
+    "models": "Models",
+    "backends": "Backends",
+    "keys": "API keys",
+    "users": "Users",
+    "health": "Health",
+}
 START_CALLS = {"/v1/inference/chat": "Native API", "/oai/v1/chat/completions": "OpenAI API"}
 _NEEDS = re.compile(r"\s*Needs `([a-z_]+:[a-z_]+)`\.")
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -49,13 +57,13 @@ def render(openapi: Mapping[str, Any], public_paths: frozenset[str] = frozenset(
 
 
 def _groups(openapi: Mapping[str, Any]) -> dict[str, list[Operation]]:
-    groups: dict[str, list[Operation]] = {}
+    groups: dict[str, list[Operation]] = {tag: [] for tag in GROUPS}
     for path, methods in openapi["paths"].items():
         for method in _METHODS:
             if method in methods:
                 tag = (methods[method].get("tags") or ["other"])[0]
                 groups.setdefault(tag, []).append(_operation(method, path, methods[method]))
-    return groups
+    return {tag: operations for tag, operations in groups.items() if operations}
 
 
 def _operation(method: str, path: str, spec: Schema) -> Operation:
@@ -176,7 +184,7 @@ def _errors() -> str:
 
 
 def _title(group: str) -> str:
-    return escape(GROUP_TITLES.get(group, group.capitalize()))
+    return escape(GROUPS.get(group, group.capitalize()))
 
 
 def _method(operation: Operation) -> str:
