@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from server.errors import OUTWARD
-from server.routes.reference_examples import curl, examples, pretty_json
+from server.routes.reference_examples import curl, examples, pretty_json, smallest_body
 from server.routes.reference_fields import FieldRow, Schema, field_rows, parameter_row, resolve
 from server.routes.reference_style import STYLE
 
@@ -52,7 +52,7 @@ def render(openapi: Mapping[str, Any], public_paths: frozenset[str] = frozenset(
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{title}</title><style>{STYLE}</style></head><body>"
         f"{_navigation(groups)}<main><h1>{title}</h1>{_text(info.get('description', ''))}"
-        f"{_start(groups, base_url)}{sections}{_errors()}</main></body></html>"
+        f"{_start(groups, openapi, base_url)}{sections}{_errors()}</main></body></html>"
     )
 
 
@@ -91,10 +91,10 @@ def _navigation(groups: Mapping[str, Sequence[Operation]]) -> str:
     return f"<nav><ul>{''.join(links)}</ul></nav>"
 
 
-def _start(groups: Mapping[str, Sequence[Operation]], base_url: str) -> str:
+def _start(groups: Mapping[str, Sequence[Operation]], openapi: Schema, base_url: str) -> str:
     operations = {operation.path: operation for group in groups.values() for operation in group}
     calls = "".join(
-        f"<p>{title}:</p>{_code(_call(operations[path], base_url))}"
+        f"<p>{title}:</p>{_code(_call(operations[path], openapi, base_url))}"
         for path, title in START_CALLS.items()
         if path in operations
     )
@@ -133,13 +133,14 @@ def _article(
         f'<article id="{operation.anchor}">'
         f"<h3>{_method(operation)} {_path(operation.path)}</h3>"
         f'<p class="access">{access}</p>{_text(operation.description or operation.summary)}'
-        f"{_table(_rows(operation.spec, openapi))}{_code(_call(operation, base_url, has_key=not is_public))}"
+        f"{_table(_rows(operation.spec, openapi))}{_code(_call(operation, openapi, base_url, has_key=not is_public))}"
         f"{more}</article>"
     )
 
 
-def _call(operation: Operation, base_url: str, *, has_key: bool = True) -> str:
-    body = next((body for _, body in examples(operation.spec)), None)
+def _call(operation: Operation, openapi: Schema, base_url: str, *, has_key: bool = True) -> str:
+    bodies = [body for _, body in examples(operation.spec)]
+    body = bodies[0] if bodies else smallest_body(operation.spec, openapi)
     return curl(operation.method, base_url + operation.path, body, has_key=has_key)
 
 

@@ -168,6 +168,21 @@ def test_examples_are_calls_that_a_shell_takes_as_they_are() -> None:
     assert "Body: other" in page
 
 
+def test_a_body_without_an_example_gets_a_placeholder_for_what_is_required() -> None:
+    page = render(with_body({"required": ["name"], "properties": {"name": {}, "size": {}}}))
+
+    assert "-d &#x27;{&quot;name&quot;: &quot;...&quot;}&#x27;" in page
+
+
+def test_entries_of_a_list_are_described() -> None:
+    body = with_body(
+        {"properties": {"kinds": {"type": "array", "items": {"$ref": "#/components/schemas/Kind"}}}}
+    )
+    body["components"] = {"schemas": {"Kind": {"type": "string", "enum": ["a", "b"]}}}
+
+    assert "kinds array of strings each one of a, b" in text_of(render(body))
+
+
 @pytest.mark.parametrize("code", OUTWARD)
 def test_every_error_code_is_on_the_page_with_its_status(code: str) -> None:
     assert f"{code} {OUTWARD[code].status}" in text_of(render(document()))  # type: ignore[index]  # a StrEnum
