@@ -1,19 +1,79 @@
-"""From vLLM's outputs to our deltas; knows nothing of tools, reasoning or prompts."""
+"""From vLLM's outputs to our deltas; knows nothing of grammars and prompts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from engines import vllm_library as vllm
-from engines.contract.chat import Alternative, TokenLogprob
+from engines.contract.chat import Alternative, Delta, TokenLogprob
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.types import FinishReason
+from engines.vllm_readers import Reader
 
 _LOWEST_LOGPROB = -9999.0  # minus infinity has no JSON
 
 
-def finish_reason(output: Any) -> FinishReason | None:
-    """Why a choice ended. Raises EngineError(BACKEND_ERROR) if vLLM gave it up."""
-    reason = output.finish_reason
+class Tally:
+    """Makes one request's deltas and counts its tokens.
+
+    `readers` makes a reader for a choice whose text must be taken apart; `echoes` are prompts to repeat, by choice.
+    """
+
+    def __init__(
+        self,
+        speller: "TokenSpeller",
+        num_logprobs: int | None,
+        readers: Callable[[], Reader] | None,
+        echoes: dict[int, str],
+    ) -> None:
+        self._speller = speller
+        self._num_logprobs = num_logprobs
+        self._make_reader = readers
+        self._echoes = echoes
+        self._readers: dict[int, Reader] = {}
+        self.completion_tokens = 0
+
+    @property
+    def reasoning_tokens(self) -> int:
+        return sum(reader.reasoning_tokens for reader in self._readers.values())
+
+    def delta(self, index: int, choice: Any, output: Any) -> Delta | None:
+        """What vLLM's `choice` adds to choice `index`, None if nothing. Raises EngineError if vLLM gave it up."""
+        self.completion_tokens += len(choice.token_ids)
+        reason = _finish_reason(choice.finish_reason)
+        logprobs: tuple[TokenLogprob, ...] = ()
+        if self._num_logprobs is not None:
+            logprobs = self._speller.logprobs(choice.token_ids, choice.logprobs, self._num_logprobs)
+        if self._make_reader is not None:
+            delta = self._read(index, choice, reason, logprobs)
+        else:
+            delta = Delta(index, choice.text, "", (), logprobs, reason)
+        if index in self._echoes:
+            delta = self._echo(delta, output)
+        is_empty = not (delta.content or reason or logprobs or delta.tool_calls or delta.reasoning)
+        return None if is_empty else delta
+
+    def _read(
+        self, index: int, choice: Any, reason: FinishReason | None, logprobs: tuple[TokenLogprob, ...]
+    ) -> Delta:
+        reader = self._readers.get(index) or self._readers.setdefault(index, self._make_reader())
+        piece = reader.read(choice.text, list(choice.token_ids), is_last=reason is not None)
+        if reason == "stop" and reader.num_calls:
+            reason = "tool_calls"
+        return Delta(index, piece.content, piece.reasoning, piece.tool_calls, logprobs, reason)
+
+    def _echo(self, delta: Delta, output: Any) -> Delta:
+        """The first delta of a choice, with its prompt before it."""
+        logprobs = delta.logprobs
+        if self._num_logprobs is not None:
+            logprobs = self._speller.prompt_logprobs(output, self._num_logprobs) + logprobs
+        return msgspec.structs.replace(
+            delta, content=self._echoes.pop(delta.index) + delta.content, logprobs=logprobs
+        )
+
+
+def _finish_reason(reason: str | None) -> FinishReason | None:
     if reason is None or reason == "stop" or reason == "length":
         return reason
     if reason == "repetition":

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,26 +57,32 @@ class ParamsMaker:
                 skip_clone=True,
             )
 
-    async def constrain(self, params: vllm.CheckedSamplingParams, constraint: Any, field: str) -> None:
-        """Bind the answer to a grammar, compiled here first, in a thread and for a bounded time.
+    async def constrain(
+        self, params: vllm.CheckedSamplingParams, constraints: Sequence[Any], field: str
+    ) -> None:
+        """Bind the answer to the first of these grammars that compiles; they are compiled here, aside and bounded.
 
-        Raises EngineError(VALIDATION_ERROR) naming `field` when the grammar cannot be compiled.
+        Raises EngineError(VALIDATION_ERROR) naming `field` when none does.
         """
-        params.structured_outputs = constraint
+        for number, constraint in enumerate(constraints, start=1):
+            params.structured_outputs = constraint
+            try:
+                return await self._check(params, constraint)
+            except TimeoutError as error:
+                raise _invalid(field, "the schema takes too long to compile") from error
+            except (vllm.VLLMClientError, ValueError, RuntimeError, TypeError) as error:
+                if number == len(constraints):
+                    reason = "the schema cannot be compiled: it is invalid or uses an unsupported feature"
+                    raise _invalid(field, reason) from error
+
+    async def _check(self, params: vllm.CheckedSamplingParams, constraint: Any) -> None:
         key = repr(constraint)
         if key in self._checked:
             self._checked.move_to_end(key)
             constraint._backend = self._llm.vllm_config.structured_outputs_config.backend
             return
-        try:
-            async with asyncio.timeout(_GRAMMAR_CHECK_S), self._checking:
-                await asyncio.to_thread(params.check_grammar, self._llm)
-        except TimeoutError as error:
-            raise _invalid(field, "the schema takes too long to compile") from error
-        except (vllm.VLLMClientError, ValueError, RuntimeError, TypeError) as error:
-            raise _invalid(
-                field, "the schema cannot be compiled: it is invalid or uses an unsupported feature"
-            ) from error
+        async with asyncio.timeout(_GRAMMAR_CHECK_S), self._checking:
+            await asyncio.to_thread(params.check_grammar, self._llm)
         self._checked[key] = None
         if len(self._checked) > _MAX_CHECKED_GRAMMARS:
             self._checked.popitem(last=False)

@@ -2,22 +2,24 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from engines import vllm_library as vllm
-from engines.contract.chat import ChatEvent, ChatRequest, Delta, GenerateRequest, TokenLogprob
+from engines.contract.chat import ChatEvent, ChatRequest, GenerateRequest
 from engines.contract.engine import EngineStats
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from engines.vllm_load import Gauge, start, stop
 from engines.vllm_options import Options
-from engines.vllm_output import TokenSpeller, finish_reason
+from engines.vllm_output import Tally, TokenSpeller
 from engines.vllm_params import ParamsMaker, format_constraint, is_greedy, refusals
 from engines.vllm_prompt import PromptRenderer
+from engines.vllm_readers import Reader
+from engines.vllm_tools import AnswerFormats
 
 
 class Serving:
@@ -28,6 +30,7 @@ class Serving:
         self._gauge = gauge
         self._renderer = PromptRenderer(llm, llm.model_config.max_model_len)
         self._params = ParamsMaker(llm, spec.max_output_tokens)
+        self._formats = AnswerFormats(llm, options)
         self._speller = TokenSpeller(llm.get_tokenizer())
         self._ids = itertools.count()
 
@@ -38,12 +41,21 @@ class Serving:
         return cls(llm, gauge, spec, options)
 
     async def chat(self, request: ChatRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
+        if request.tool_choice.mode == "none":
+            request = msgspec.structs.replace(request, tools=())
         ids = await self._renderer.chat(request.messages, request.tools, request.thinking)
         params = self._params.make(request.sampling, prompt_tokens=len(ids), stream=request.stream)
-        if request.output_format is not None:
-            await self._params.constrain(params, format_constraint(request.output_format), "response_format")
-        jobs = await self._submit([(ids, params)], request.sampling.n, priority)
-        return self._events(jobs, len(ids), request.sampling.logprobs, {})
+        form = None if request.output_format is None else format_constraint(request.output_format)
+        if form is not None or request.tools:
+            params.skip_special_tokens = (
+                not request.tools
+            )  # the marks of a call are special tokens in some models
+            field = "tools" if request.tools else "response_format"
+            await self._params.constrain(params, self._formats.constraints(request, form), field)
+        extra = self._formats.engine_arguments(request, ids)
+        jobs = await self._submit([(ids, params)], request.sampling.n, priority, request.cache_salt, **extra)
+        readers = self._formats.readers(request, ids)
+        return self._events(jobs, len(ids), request.sampling.logprobs, readers=readers)
 
     async def generate(self, request: GenerateRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
         sampling, prompts = request.sampling, []
@@ -57,9 +69,9 @@ class Serving:
                     params, format_constraint(request.output_format), "response_format"
                 )
             prompts.append((ids, params))
-        jobs = await self._submit(prompts, sampling.n, priority)
+        jobs = await self._submit(prompts, sampling.n, priority, request.cache_salt)
         echoes = self._echoes(request) if request.echo else {}
-        return self._events(jobs, sum(len(ids) for ids, _ in prompts), sampling.logprobs, echoes)
+        return self._events(jobs, sum(len(ids) for ids, _ in prompts), sampling.logprobs, echoes=echoes)
 
     def _echoes(self, request: GenerateRequest) -> dict[int, str]:
         """Prompt text by choice."""
@@ -85,6 +97,7 @@ class Serving:
         prompts: Sequence[tuple[list[int], vllm.SamplingParams]],
         n: int,
         priority: Priority,
+        cache_salt: str | None,
         **extra: Any,
     ) -> list["_Job"]:
         """Add the requests to the engine, which validates them; all or none. Raises EngineError."""
@@ -100,7 +113,11 @@ class Serving:
                     params.n = n // copies
                     for copy in range(copies):
                         collector = await self._llm.add_request(
-                            name, vllm.tokens_input(ids), params, priority=int(priority), **extra
+                            name,
+                            vllm.tokens_input(ids, cache_salt=cache_salt),
+                            params,
+                            priority=int(priority),
+                            **extra,
                         )
                         jobs.append(_Job(collector, number * n + copy, is_first_copy=copy == 0))
             is_complete = True
@@ -114,43 +131,29 @@ class Serving:
         jobs: list["_Job"],
         prompt_tokens: int,
         num_logprobs: int | None,
-        echoes: dict[int, str],
+        *,
+        readers: Callable[[], Reader] | None = None,
+        echoes: dict[int, str] | None = None,
     ) -> AsyncGenerator[ChatEvent, None]:
-        completion_tokens = cached_tokens = 0
+        tally = Tally(self._speller, num_logprobs, readers, echoes or {})
+        cached_tokens = 0
         unfinished = list(jobs)
         try:
             with refusals():
                 for job in jobs:
-                    output: Any = None
-                    while output is None or not output.finished:
+                    is_finished = False
+                    while not is_finished:
                         output = job.collector.get_nowait() or await job.collector.get()
-                        if output.finished:
+                        if is_finished := output.finished:
                             unfinished.remove(job)
+                            cached_tokens += output.num_cached_tokens if job.is_first_copy else 0
                         for choice in output.outputs:
-                            completion_tokens += len(choice.token_ids)
-                            delta = self._delta(job, choice, num_logprobs)
-                            if delta.index in echoes:
-                                delta = self._echo(delta, echoes.pop(delta.index), output, num_logprobs)
-                            if delta.content or delta.finish_reason or delta.logprobs:
+                            if delta := tally.delta(job.index + choice.index, choice, output):
                                 yield delta
-                    cached_tokens += output.num_cached_tokens if job.is_first_copy else 0
-            yield Usage(prompt_tokens, completion_tokens, cached_tokens)
+            yield Usage(prompt_tokens, tally.completion_tokens, cached_tokens, tally.reasoning_tokens)
         finally:
             for job in unfinished:
                 await self._llm.abort(job.collector.request_id, internal=True)
-
-    def _echo(self, delta: Delta, prompt: str, output: Any, num_logprobs: int | None) -> Delta:
-        """The first delta of a choice with its prompt before it."""
-        logprobs = delta.logprobs
-        if num_logprobs is not None:
-            logprobs = self._speller.prompt_logprobs(output, num_logprobs) + logprobs
-        return msgspec.structs.replace(delta, content=prompt + delta.content, logprobs=logprobs)
-
-    def _delta(self, job: "_Job", choice: Any, num_logprobs: int | None) -> Delta:
-        logprobs: tuple[TokenLogprob, ...] = ()
-        if num_logprobs is not None:
-            logprobs = self._speller.logprobs(choice.token_ids, choice.logprobs, num_logprobs)
-        return Delta(job.index + choice.index, choice.text, "", (), logprobs, finish_reason(choice))
 
 
 class _Job(msgspec.Struct, frozen=True):

@@ -26,7 +26,8 @@ class EngineStats(msgspec.Struct, frozen=True, omit_defaults=True):
 class Engine(Protocol):
     """A wrapper of one library for one modality; its module `engines/<library>_<modality>.py` also has `Options`.
 
-    The module must be importable without the library: import it inside `load`.
+    The module must be importable without the library: import it inside `load`. `HAS_WEIGHTS = False` in a module says
+    that its engine reads no model directory, so that none is checked.
     """
 
     def __init__(self, spec: BackendSpec, options: Any) -> None: ...

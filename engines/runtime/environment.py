@@ -42,10 +42,10 @@ def has_gpu(device: str) -> bool:
 def limit_threads(num_threads: int | None, device: str) -> None:
     """Set the number of OpenMP threads of this process and of the children it spawns.
 
-    None: on a CPU one for every two processors, so that threads do not wait in turns for a processor that the event loop
-    holds; on a GPU the library's own choice.
+    None: what the operator's environment says; else on a CPU one for every two processors, so that threads do not spin
+    for a processor that the event loop holds; on a GPU the library's own choice.
     """
-    if num_threads is None and not has_gpu(device):
+    if num_threads is None and "OMP_NUM_THREADS" not in os.environ and not has_gpu(device):
         num_threads = max(1, len(os.sched_getaffinity(0)) // 2)
     if num_threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(num_threads)

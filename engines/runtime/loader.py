@@ -25,10 +25,12 @@ async def load_engine(spec: BackendSpec, report: ReportProgress) -> Engine:
     """Load and warm up what the spec names. Raises LoadRefused."""
     try:
         options = parse_options(spec.engine, spec.options)
-        report("importing", "checking the weights")
-        await asyncio.to_thread(check_weights, Path(spec.weights), spec.allowed_files)
+        module = engine_module(spec.engine)
+        if getattr(module, "HAS_WEIGHTS", True):
+            report("importing", "checking the weights")
+            await asyncio.to_thread(check_weights, Path(spec.weights), spec.allowed_files)
         environment.use_devices(spec.device)
-        engine: Engine = engine_module(spec.engine).Engine(spec, options)
+        engine: Engine = module.Engine(spec, options)
         await engine.load(report)
         report("warming", "computing a first answer")
         await engine.warm_up()

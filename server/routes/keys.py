@@ -27,9 +27,7 @@ class NewKeyBody(BaseModel):
     name: str = Field(min_length=1, max_length=200)
     expires_at: AwareDatetime | None = None
     assigned_user_id: None = None
-    permissions: list[Permission] | None = Field(
-        None, validation_alias=AliasChoices("permissions", "scopes")
-    )
+    permissions: list[Permission] | None = Field(None, validation_alias=AliasChoices("permissions", "scopes"))
     models: list[Annotated[str, Field(max_length=200)]] | None = Field(None, max_length=1000)
 
 

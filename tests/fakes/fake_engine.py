@@ -17,6 +17,8 @@ from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
 from engines.contract.types import FinishReason, Priority, Usage
 
+HAS_WEIGHTS = False
+
 _WORDS = re.compile(r"\s*\S+")
 _TRIGGER = re.compile(r"!(?P<what>die|hang|fail|crash|refuse|sick)(?::(?P<at>\d+))?(?::(?P<code>[A-Z_]+))?")
 

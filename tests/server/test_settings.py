@@ -1,18 +1,10 @@
 """Settings come from environment and file, and all faults are told at once."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from server.settings import Settings, SettingsError, check_binding, load_settings
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No HEARTH_* of the machine reaches these tests."""
-    for name in [name for name in os.environ if name.startswith("HEARTH_")]:
-        monkeypatch.delenv(name)
 
 
 def settings_file(folder: Path, text: str) -> str:
@@ -22,34 +14,28 @@ def settings_file(folder: Path, text: str) -> str:
 
 
 def test_defaults_need_nothing() -> None:
-    settings = load_settings()
+    settings = load_settings({})
 
     assert settings.host == "127.0.0.1"
     assert settings.port == 8000
     assert settings.store_url == "sqlite:///.hearth/hearth.db"
 
 
-def test_command_line_wins_over_environment_over_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(
-        "HEARTH_SETTINGS_FILE", settings_file(tmp_path, "port = 1\nmax_headers = 2\nmax_restarts = 3")
-    )
-    monkeypatch.setenv("HEARTH_PORT", "10")
-    monkeypatch.setenv("HEARTH_MAX_HEADERS", "20")
+def test_command_line_wins_over_environment_over_file(tmp_path: Path) -> None:
+    file = settings_file(tmp_path, "port = 1\nmax_headers = 2\nmax_restarts = 3")
+    environ = {"HEARTH_SETTINGS_FILE": file, "HEARTH_PORT": "10", "HEARTH_MAX_HEADERS": "20"}
 
-    settings = load_settings(port=100)
+    settings = load_settings(environ, port=100)
 
     assert (settings.port, settings.max_headers, settings.max_restarts) == (100, 20, 3)
 
 
-def test_all_problems_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEARTH_SETTINGS_FILE", settings_file(tmp_path, 'max_headerz = 5\nlog_level = "loud"'))
-    monkeypatch.setenv("HEARTH_PROT", "9000")
-    monkeypatch.setenv("HEARTH_PORT", "a lot")
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    file = settings_file(tmp_path, 'max_headerz = 5\nlog_level = "loud"')
+    environ = {"HEARTH_SETTINGS_FILE": file, "HEARTH_PROT": "9000", "HEARTH_PORT": "a lot"}
 
     with pytest.raises(SettingsError) as caught:
-        load_settings()
+        load_settings(environ)
 
     problems = "\n".join(caught.value.problems)
     assert len(caught.value.problems) == 4
@@ -60,28 +46,21 @@ def test_all_problems_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("text", ["port = ", "\xff"])
-def test_unreadable_file_is_a_problem_not_a_crash(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
+def test_unreadable_file_is_a_problem_not_a_crash(tmp_path: Path, text: str) -> None:
     path = tmp_path / "hearth.toml"
     path.write_bytes(text.encode("latin-1"))
-    monkeypatch.setenv("HEARTH_SETTINGS_FILE", str(path))
 
     with pytest.raises(SettingsError, match=r"hearth\.toml"):
-        load_settings()
+        load_settings({"HEARTH_SETTINGS_FILE": str(path)})
 
 
-def test_missing_file_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEARTH_SETTINGS_FILE", str(tmp_path / "absent.toml"))
-
+def test_missing_file_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"cannot read .*absent\.toml: FileNotFoundError"):
-        load_settings()
+        load_settings({"HEARTH_SETTINGS_FILE": str(tmp_path / "absent.toml")})
 
 
-def test_allowed_hosts_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEARTH_ALLOWED_HOSTS", "llm.example.org, Box.local")
-
-    names = load_settings().host_names
+def test_allowed_hosts_are_comma_separated() -> None:
+    names = load_settings({"HEARTH_ALLOWED_HOSTS": "llm.example.org, Box.local"}).host_names
 
     assert names == {"localhost", "127.0.0.1", "[::1]", "llm.example.org", "box.local"}
 
@@ -116,7 +95,7 @@ def test_database_password_is_never_shown() -> None:
 
 def test_bad_database_url_is_told_without_its_password() -> None:
     with pytest.raises(SettingsError) as caught:
-        load_settings(database_url="mysql://hearth:pa55word@db/hearth")
+        load_settings({}, database_url="mysql://hearth:pa55word@db/hearth")
 
     assert "postgresql://" in str(caught.value)
     assert "pa55word" not in str(caught.value)
