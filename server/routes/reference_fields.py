@@ -36,9 +36,8 @@ def field_rows(schema: Schema, document: Schema, prefix: str = "", depth: int = 
     for name, given in sorted(schema.get("properties", {}).items(), key=lambda item: item[0] not in required):
         branches = _branches(given, document)
         path = prefix + name
-        yield FieldRow(
-            path, _kind(branches), name in required, _limits(given, branches), _text(given, branches)
-        )
+        limits = _limits(given, branches, document)
+        yield FieldRow(path, _kind(branches, document), name in required, limits, _text(given, branches))
         if depth < MAX_DEPTH:
             for suffix, child in _children(branches, document):
                 yield from field_rows(child, document, path + suffix, depth + 1)

@@ -133,8 +133,8 @@ def _article(
         f'<article id="{operation.anchor}">'
         f"<h3>{_method(operation)} {_path(operation.path)}</h3>"
         f'<p class="access">{access}</p>{_text(operation.description or operation.summary)}'
-        f"{_table(_rows(operation.spec, openapi))}{_code(_call(operation, openapi, base_url, has_key=not is_public))}"
-        f"{more}</article>"
+        f"{_table(_rows(operation.spec, openapi))}"
+        f"{_code(_call(operation, openapi, base_url, has_key=not is_public))}{more}</article>"
     )
 
 
