@@ -1,6 +1,7 @@
 """The manual and the code agree: what a user can name is in its page, and what a page names exists."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from engines.contract.errors import ErrorCode
 from engines.contract.options import engine_module
 from engines.contract.spec import BackendSpec, Capabilities, Frontend, Limits
 from server.caller import Permission
+from server.catalog import read_catalog
 from server.errors import OUTWARD
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.routes import ROUTERS as NATIVE_ROUTERS
@@ -155,3 +157,18 @@ def test_every_decision_has_context_choice_and_cost() -> None:
     ]
 
     assert incomplete == []
+
+
+def test_the_example_of_a_model_file_is_right(tmp_path: Path) -> None:
+    (tmp_path / "example.yaml").write_text(code_block("docs/configuration.md", "yaml"), encoding="utf-8")
+
+    assert list(read_catalog(tmp_path).backends) == ["be_example"]
+
+
+def test_the_example_of_a_settings_file_is_right() -> None:
+    Settings(**tomllib.loads(code_block("docs/configuration.md", "toml")))
+
+
+def code_block(name: str, language: str) -> str:
+    """The first block of that language in a page."""
+    return page(name).split(f"```{language}\n", 1)[1].split("```", 1)[0]
