@@ -25,7 +25,7 @@ _ANSWERS = openai_inference(
     "/oai/v1/chat/completions", responses=_ANSWERS, openapi_extra=body_docs(ChatBody, **examples.CHAT)
 )
 async def chat_completions(request: Request) -> Response:
-    """Continue a conversation. `/v1/chat/completions` is the same."""
+    """Continue a conversation. `/v1/chat/completions` is the same. Needs `models:use`."""
     caller = require(request, Permission.MODELS_USE)
     body = await read_json(request, ChatBody)
     hub = services(request)

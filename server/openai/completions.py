@@ -25,7 +25,10 @@ _ANSWERS = openai_inference(
     "/oai/v1/completions", responses=_ANSWERS, openapi_extra=body_docs(CompletionBody, **examples.COMPLETION)
 )
 async def completions(request: Request) -> Response:
-    """Continue a text or a list of up to 64 texts or token lists. `/v1/completions` is the same."""
+    """Continue a text or a list of up to 64 texts or token lists. `/v1/completions` is the same.
+
+    Needs `models:use`.
+    """
     caller = require(request, Permission.MODELS_USE)
     body = await read_json(request, CompletionBody)
     hub = services(request)

@@ -20,7 +20,7 @@ _ANSWERS = native_inference(NativeChat(_HEADING, REQUEST_ID), NativeChat(_HEADIN
 
 @router.post("/v1/inference/chat", responses=_ANSWERS, openapi_extra=body_docs(ChatBody, **examples.CHAT))
 async def chat(request: Request) -> Response:
-    """Continue a conversation.
+    """Continue a conversation. Needs `models:use`.
 
     The answer is a `chat.completion` in `data`. With `stream: true` it comes as server-sent events: the last
     chunk carries `usage`, a failure on the way is an `event: error`, and `data: [DONE]` ends it in any case.

@@ -22,7 +22,7 @@ _ANSWERS = native_inference(NativeGenerate(_HEADING, REQUEST_ID), NativeGenerate
     "/v1/inference/generate", responses=_ANSWERS, openapi_extra=body_docs(GenerateBody, **examples.COMPLETION)
 )
 async def generate(request: Request) -> Response:
-    """Continue a text, or up to 64 texts, without a chat template.
+    """Continue a text, or up to 64 texts, without a chat template. Needs `models:use`.
 
     The answer is a `text_completion` in `data`; the choices of prompt number p are those from p times n on.
     """
