@@ -110,7 +110,7 @@ def listen(settings: Settings) -> socket.socket:
             (settings.host.strip("[]"), settings.port), family=family, backlog=BACKLOG
         )
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # the address is said already
         hint = "; choose another with --port or HEARTH_PORT" if settings.port else ""
         raise StartupError(
             [f"cannot listen on {settings.host} port {settings.port}: {reason}{hint}"]
