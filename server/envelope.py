@@ -130,7 +130,7 @@ def internal_error() -> ServiceError:
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Give every failure of a route its shape; what is none of these is logged by `http/context.py`."""
+    """Give every failure of a route its shape; what is none of these ends in `http/context.py`."""
 
     async def on_service_error(request: Request, error: Exception) -> Response:
         return error_response(request.scope, error)  # type: ignore[arg-type]  # registered for ServiceError only
@@ -146,14 +146,10 @@ def install_handlers(app: FastAPI) -> None:
         response.headers.update(getattr(error, "headers", None) or {})
         return response
 
-    async def on_bug(request: Request, error: Exception) -> Response:
-        return error_response(request.scope, internal_error())
-
     app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(EngineError, on_engine_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http_exception)
-    app.add_exception_handler(Exception, on_bug)
 
 
 def _from_http_exception(error: HTTPException) -> ServiceError:

@@ -11,10 +11,18 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -32,16 +40,16 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-class Settings(BaseSettings):
-    """The whole configuration of one server process."""
+class Settings(BaseModel):
+    """The whole configuration of one server process. Made by `load_settings`; by itself it reads nothing."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field(
         "127.0.0.1", description="Address to listen on; any other than loopback needs a key and TLS."
     )
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: tuple[str, ...] = Field(
         (), description="Further names that clients may send as Host, comma-separated, without a port."
     )
     behind_tls_proxy: bool = Field(
@@ -148,11 +156,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def load_settings(**overrides: Any) -> Settings:
+def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
     """The settings of this process; `overrides` (the command line) win over all. Raises SettingsError."""
     problems: list[str] = []
-    from_environment = _environment_values(os.environ, problems)
-    from_file = _file_values(os.environ.get(FILE_VARIABLE), problems)
+    from_environment = _environment_values(environ, problems)
+    from_file = _file_values(environ.get(FILE_VARIABLE), problems)
     values = from_file | from_environment | overrides
     try:
         settings = Settings(**values)

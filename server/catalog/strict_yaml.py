@@ -1,4 +1,4 @@
-"""YAML without surprises: safe tags, no duplicate keys, no aliases, a bounded size. Knows nothing of models."""
+"""YAML without surprises: safe tags, no duplicate keys, no aliases, bounded size. Knows nothing of models."""
 
 from pathlib import Path
 from typing import cast

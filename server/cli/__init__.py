@@ -1,1 +1,1 @@
-"""The `hearth` command: one module per group of commands. Constructs no part of the server but through `app.py`."""
+"""The `hearth` command: one module per group of commands. Constructs nothing but through `app.py`."""

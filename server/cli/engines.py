@@ -1,28 +1,29 @@
 """`hearth engines`: makes and shows the environments that the workers run in."""
 
-import os
 import time
 from typing import Annotated
 
 import typer
 
+from server.cli.install_progress import show_progress
 from server.cli.terminal import AsJson, console, fail, load_settings_or_fail, print_json, print_table
 from server.engine_envs import FLAVOURS, EngineEnvironment, State, detect_flavour
 from server.engine_envs.commands import run_command
 from server.engine_envs.install import InstallError, install
 
 engines_app = typer.Typer(help="Install the engines and show what is installed.", no_args_is_help=True)
-QUIET_PERIOD_S = 10.0
 
 
 @engines_app.command("install")
 def install_engines(
-    flavour: Annotated[str, typer.Option(help="cpu, cuda, or auto: by the hardware of this machine.")] = "auto",
+    flavour: Annotated[
+        str, typer.Option(help="cpu, cuda, or auto: by the hardware of this machine.")
+    ] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Install anew even if nothing has changed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Install the engines' environment if it is missing, incomplete or outdated. Takes minutes the first time."""
-    settings = load_settings_or_fail(os.environ)
+    """Install the engines if they are missing, incomplete or outdated. Takes minutes the first time."""
+    settings = load_settings_or_fail()
     if settings.engines_python is not None and not force:
         _finish(as_json, f"engines use {settings.engines_python}, nothing to install", installed=False)
         return
@@ -30,24 +31,25 @@ def install_engines(
     if environment.state() is State.CURRENT and not force:
         _finish(as_json, f"engines ({environment.flavour}) are up to date", installed=False)
         return
-    progress = _Progress(is_silent=as_json)
-    try:
-        install(environment, run_command, progress)
-    except InstallError as error:
-        fail(f"{error}; the whole output is in {error.log}", *error.tail)
-    _finish(as_json, f"engines ({environment.flavour}) installed in {progress.elapsed_s():.0f} s", installed=True)
+    took_s = _install(environment, is_silent=as_json)
+    _finish(as_json, f"engines ({environment.flavour}) installed in {took_s:.0f} s", installed=True)
 
 
 @engines_app.command("list")
 def list_engines(as_json: AsJson = False) -> None:
     """Show the environments of this machine."""
-    settings = load_settings_or_fail(os.environ)
+    settings = load_settings_or_fail()
     wanted = detect_flavour()
     found = [EngineEnvironment(flavour, settings.engines_dir) for flavour in FLAVOURS]
     if as_json:
         print_json(
             [
-                {"flavour": item.flavour, "state": item.state(), "folder": str(item.folder), "fits": item.flavour == wanted}
+                {
+                    "flavour": item.flavour,
+                    "state": item.state(),
+                    "folder": str(item.folder),
+                    "fits": item.flavour == wanted,
+                }
                 for item in found
             ]
         )
@@ -59,6 +61,22 @@ def list_engines(as_json: AsJson = False) -> None:
     print_table(("FLAVOUR", "STATE", "FITS THIS MACHINE", "FOLDER"), rows, "")
     if settings.engines_python is not None:
         print(f"engines_python is set: every engine runs with {settings.engines_python}")
+
+
+def _install(environment: EngineEnvironment, *, is_silent: bool) -> float:
+    """Seconds that it took."""
+    shown = console()
+    shown.quiet = is_silent
+    shown.print(
+        f"Installing the engines ({environment.flavour}) in {environment.folder}; this takes some minutes."
+    )
+    begun = time.monotonic()
+    try:
+        with show_progress(shown) as reporter:
+            install(environment, run_command, reporter)
+    except InstallError as error:
+        fail(f"{error}; the whole output is in {error.log}", *error.tail)
+    return time.monotonic() - begun
 
 
 def _choose(flavour: str) -> str:
@@ -74,29 +92,3 @@ def _finish(as_json: bool, message: str, *, installed: bool) -> None:
         print_json({"installed": installed, "message": message})
     else:
         print(message)
-
-
-class _Progress:
-    """On a terminal a line that moves; elsewhere a line per step, and one every few seconds while a step lasts."""
-
-    def __init__(self, is_silent: bool) -> None:
-        self._console = console()
-        self._console.quiet = is_silent
-        self._started = self._said = time.monotonic()
-        self._heading = ""
-
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self._started
-
-    def step(self, number: int, total: int, title: str) -> None:
-        self._heading = f"[{number}/{total}] {title}"
-        self._say(f"{self._heading} ({self.elapsed_s():.0f} s)")
-
-    def line(self, text: str) -> None:
-        if text.startswith("WARNING") or time.monotonic() - self._said < QUIET_PERIOD_S:
-            return
-        self._say(f"      {self.elapsed_s():3.0f} s  {text.strip()[:90]}")
-
-    def _say(self, text: str) -> None:
-        self._said = time.monotonic()
-        self._console.print(text)

@@ -1,6 +1,5 @@
-"""`hearth keys`: works on the store directly, so also while no server runs; a running server follows within seconds."""
+"""`hearth keys`: works on the store directly, so also while no server runs; a running one notices."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,8 @@ def create(
     ] = list(DEFAULT_PERMISSIONS),  # noqa: B006  # typer copies it
     admin: Annotated[bool, typer.Option("--admin", help="Give it every permission.")] = False,
     models: Annotated[
-        list[str] | None, typer.Option("--model", "-m", help="Only this model; repeat for more. [default: all]")
+        list[str] | None,
+        typer.Option("--model", "-m", help="Only this model; repeat for more. [default: all]"),
     ] = None,
     expires: Annotated[
         str | None, typer.Option(help="When it ends: 12h, 30d, 8w, or a date such as 2027-01-31.")
@@ -79,7 +79,7 @@ def revoke(
 
 @contextmanager
 def open_ring() -> Iterator[KeyRing]:
-    settings = load_settings_or_fail(os.environ)
+    settings = load_settings_or_fail()
     try:
         store = open_store(settings.store_url)
     except StoreError as error:
@@ -91,7 +91,7 @@ def open_ring() -> Iterator[KeyRing]:
 
 
 def parse_expiry(text: str, now: datetime) -> datetime:
-    """A duration from `now`, or an ISO date or time; without a zone it is UTC. Ends the command if it is neither."""
+    """A duration from `now`, or an ISO date or time; without a zone it is UTC. Fails for anything else."""
     duration = re.fullmatch(r"(\d{1,5})([hdw])", text)
     if duration:
         return now + timedelta(**{_UNITS[duration[2]]: int(duration[1])})

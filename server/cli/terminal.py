@@ -1,8 +1,8 @@
-"""What every command does alike: tables or JSON on stdout, errors on stderr, exit status 1. Knows no command."""
+"""What every command does alike: tables or JSON on stdout, errors on stderr, status 1. Knows no command."""
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, NoReturn
 
@@ -14,7 +14,6 @@ from rich.text import Text
 
 from server.settings import Settings, SettingsError, load_settings
 
-API_KEY_VARIABLE = "HEARTH_API_KEY"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -25,11 +24,10 @@ def fail(*problems: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def load_settings_or_fail(environ: Mapping[str, str], **overrides: object) -> Settings:
-    """`HEARTH_API_KEY` belongs to the command line and is no setting of the server."""
-    given = {name: value for name, value in overrides.items() if value is not None}
+def load_settings_or_fail(**overrides: object) -> Settings:
+    """Overrides that are None were not given. Every fault ends up on stderr."""
     try:
-        return load_settings({name: environ[name] for name in environ if name != API_KEY_VARIABLE}, **given)
+        return load_settings(**{name: value for name, value in overrides.items() if value is not None})
     except SettingsError as error:
         fail(*error.problems)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def run_command(command: tuple[str, ...], on_line: Callable[[str], None]) -> int:
-    """Hands over each line of output as it comes; returns the exit status. Interrupted, it ends the command."""
+    """Hands over each line of output as it comes; returns the exit status. Interrupted, it ends it too."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 
 from engines.contract.errors import ErrorCode
 from server.caller import Caller, Permission
@@ -18,16 +18,14 @@ router = APIRouter(prefix="/v1/api-keys", tags=["keys"])
 
 
 class NewKeyBody(BaseModel):
-    """`scopes` and `models` default to the caller's own; `assigned_user_id` is accepted for compatibility,
-    null only.
-    """
+    """`permissions` and `models` default to the caller's own; of `assigned_user_id` only null is known."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=200)
     expires_at: AwareDatetime | None = None
     assigned_user_id: None = None
-    scopes: list[Permission] | None = None
+    permissions: list[Permission] | None = Field(None, validation_alias=AliasChoices("permissions", "scopes"))
     models: list[Annotated[str, Field(max_length=200)]] | None = Field(None, max_length=1000)
 
 
@@ -40,7 +38,7 @@ async def create_key(request: Request, body: Annotated[NewKeyBody, Body()]) -> J
     new = await asyncio.to_thread(
         services(request).keys.create,
         body.name,
-        _granted_permissions(creator, body.scopes),
+        _granted_permissions(creator, body.permissions),
         _granted_models(creator, body.models),
         expires_at=body.expires_at,
         created_by=creator.key_id,

@@ -4,6 +4,7 @@ SQLite runs with `synchronous=FULL`: NORMAL lost 4 454 of 29 769 acknowledged co
 FULL none. WAL only from 3.51.3 on: before it two connections can corrupt the file (the WAL-reset race).
 """
 
+import importlib.util
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -34,22 +35,22 @@ class Store:
     """An open, migrated store. All calls block: off the event loop only."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction: committed at the end, rolled back on any exception. Raises SQLAlchemyError."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One transaction that only reads, so it waits for no writer's lock. Raises SQLAlchemyError."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             yield connection.execution_options(only_reads=True)
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.engine.dispose()
 
 
 def open_store(url: str) -> Store:
@@ -73,6 +74,8 @@ def journal_mode(library: tuple[int, ...]) -> str:
 
 
 def _postgresql(url: URL) -> Engine:
+    if importlib.util.find_spec("psycopg") is None:
+        raise StoreError("a PostgreSQL store needs psycopg: install hearth[postgres]")
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,

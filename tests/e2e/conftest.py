@@ -112,7 +112,7 @@ FAKE_BACKEND = """\
 engine: tests.fakes.fake_engine
 modality: chat
 frontends: [fake/{name}]
-weights: .
+weights: weights
 licence: none
 context_window: 4096
 capabilities: {{tools: false}}
@@ -128,7 +128,8 @@ def start_fake(tmp_path: Path) -> Iterator[StartServer]:
 
     def start_with(backends: dict[str, str], **settings: str) -> RunningServer:
         models_dir = tmp_path / "models"
-        models_dir.mkdir(exist_ok=True)
+        (models_dir / "weights").mkdir(parents=True, exist_ok=True)
+        (models_dir / "weights/config.json").write_text("{}")
         for name, options in backends.items():
             (models_dir / f"{name}.yaml").write_text(FAKE_BACKEND.format(name=name, options=options))
         chosen = {"models_dir": str(models_dir), "engines_python": sys.executable} | settings

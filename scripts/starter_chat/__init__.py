@@ -1,0 +1,1 @@
+"""How the starter chat model is made: its closed world, tokenizer, training, evaluation and card."""

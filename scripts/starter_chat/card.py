@@ -1,0 +1,83 @@
+"""The model card: what the starter chat model is, how it was made and what was measured."""
+
+from dataclasses import dataclass
+
+from starter_chat.evaluate import Score
+from starter_chat.training import Progress
+
+TEXT = """\
+---
+license: apache-2.0
+language: en
+pipeline_tag: text-generation
+---
+# starter/chat
+
+A chat model of {parameters:.1f} million parameters that Hearth trains itself, so that everything can be
+tried on a machine without a GPU. It is small on purpose: for first steps and tests, not for real work.
+
+It lives in a closed world of some 250 words, 50 names, 80 cities and 22 countries. Inside it answers
+questions, fills in JSON, calls tools and uses their results. Outside it answers wrongly or says that it
+does not know.
+
+## Format
+Qwen3 (`Qwen3ForCausalLM`) with a ChatML template. Tool calls are JSON inside `<tool_call>` (tool parser
+`hermes`). It thinks only when the template is given `enable_thinking: true`. A known word is one token,
+any other word is spelled. Contexts of up to {context} tokens are accepted, training used up to about
+350. The default temperature is {temperature}.
+
+## Measured
+Greedy answers to {asked} questions of each kind, equal to the expected answer word for word. Questions
+of the kinds with many possible questions were kept out of training; facts, greetings, lists and stories
+are learnt by heart.
+
+| kind | exact | stopped by itself |
+| --- | --- | --- |
+{rows}
+
+All kinds together: {exact:.3f} exact, {stopped:.3f} stopped.
+
+## Made by
+`{command}`
+
+Seed {seed}, {steps} steps, {tokens:.1f} million tokens, {minutes:.0f} minutes of training on {machine}.
+All data is drawn by the script.
+"""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a model came about, for its card."""
+
+    command: str
+    seed: int
+    machine: str
+    num_parameters: int
+    context: int
+    temperature: float
+    progress: Progress
+
+
+def write_card(origin: Origin, scores: list[Score]) -> str:
+    rows = "\n".join(_row(score) for score in scores)
+    num_asked = sum(score.num_asked for score in scores)
+    return TEXT.format(
+        parameters=origin.num_parameters / 1e6,
+        context=origin.context,
+        temperature=origin.temperature,
+        asked=scores[0].num_asked,
+        rows=rows,
+        exact=sum(score.num_exact for score in scores) / num_asked,
+        stopped=sum(score.num_stopped for score in scores) / num_asked,
+        command=origin.command,
+        seed=origin.seed,
+        steps=origin.progress.steps,
+        tokens=origin.progress.tokens / 1e6,
+        minutes=origin.progress.elapsed_s / 60,
+        machine=origin.machine,
+    )
+
+
+def _row(score: Score) -> str:
+    exact, stopped = score.num_exact / score.num_asked, score.num_stopped / score.num_asked
+    return f"| {score.kind} | {exact:.2f} | {stopped:.2f} |"
