@@ -7,10 +7,11 @@ from fastapi import APIRouter, Path, Request
 from server.caller import Permission
 from server.deps import require, services
 from server.envelope import Json
+from server.wire.answer_docs import openai_listing
 from server.wire.listing import find_model, usable_models
 from server.wire.model_card import openai_model_card
 
-router = APIRouter(tags=["openai"])
+router = APIRouter(tags=["openai"], responses=openai_listing())
 
 
 @router.get("/oai/v1/models")

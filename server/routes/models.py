@@ -7,11 +7,12 @@ from fastapi import APIRouter, Path, Query, Request
 from server.caller import Permission
 from server.deps import request_id, require, services
 from server.envelope import Json, success
+from server.wire.answer_docs import native_listing
 from server.wire.listing import find_model, usable_models
 from server.wire.model_card import model_card
 from server.wire.paging import DEFAULT_LIMIT, MAX_LIMIT, page
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], responses=native_listing())
 
 
 @router.get("/v1/models")
