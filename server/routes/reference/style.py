@@ -37,7 +37,7 @@ nav .method{min-width:2.9rem;font-size:.6875rem}
 table{width:100%;margin:.8rem 0;border-collapse:collapse;font-size:.9rem}
 th,td{padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{color:var(--soft);font-weight:600}
-td:first-child{width:38%}td:nth-child(2){width:18%}
+td:nth-last-child(3){width:38%}td:nth-last-child(2){width:18%}td:first-child:nth-last-child(2){width:6rem}
 td em{color:var(--link);font-style:normal;font-size:.8125rem}
 summary{cursor:pointer;color:var(--soft);font-size:.875rem}
 @media(max-width:52rem){
