@@ -13,7 +13,7 @@ def path(path: str) -> str:
 def field(name: str) -> str:
     """The name stands out from where it is."""
     place, dot, last = name.rpartition(".")
-    return f'<span class="limits">{path(place + dot)}</span>{escape(last)}' if dot else escape(last)
+    return f'<span class="place">{path(place + dot)}</span>{escape(last)}' if dot else escape(last)
 
 
 def paragraphs(text: str) -> str:
