@@ -6,12 +6,20 @@ from html import escape
 from typing import Any, NamedTuple
 
 from server.errors import OUTWARD
-from server.routes.reference_examples import curl, examples, pretty_json
+from server.routes.reference_examples import curl, examples, pretty_json, smallest_body
 from server.routes.reference_fields import FieldRow, Schema, field_rows, parameter_row, resolve
 from server.routes.reference_style import STYLE
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-GROUP_TITLES = {"openai": "OpenAI", "keys": "API keys"}
+GROUPS = {  # tag: title, in the order of the page; other tags follow
+    "inference": "Inference",
+    "openai": "OpenAI",
+    "models": "Models",
+    "backends": "Backends",
+    "keys": "API keys",
+    "users": "Users",
+    "health": "Health",
+}
 START_CALLS = {"/v1/inference/chat": "Native API", "/oai/v1/chat/completions": "OpenAI API"}
 _NEEDS = re.compile(r"\s*Needs `([a-z_]+:[a-z_]+)`\.")
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -44,18 +52,18 @@ def render(openapi: Mapping[str, Any], public_paths: frozenset[str] = frozenset(
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{title}</title><style>{STYLE}</style></head><body>"
         f"{_navigation(groups)}<main><h1>{title}</h1>{_text(info.get('description', ''))}"
-        f"{_start(groups, base_url)}{sections}{_errors()}</main></body></html>"
+        f"{_start(groups, openapi, base_url)}{sections}{_errors()}</main></body></html>"
     )
 
 
 def _groups(openapi: Mapping[str, Any]) -> dict[str, list[Operation]]:
-    groups: dict[str, list[Operation]] = {}
+    groups: dict[str, list[Operation]] = {tag: [] for tag in GROUPS}
     for path, methods in openapi["paths"].items():
         for method in _METHODS:
             if method in methods:
                 tag = (methods[method].get("tags") or ["other"])[0]
                 groups.setdefault(tag, []).append(_operation(method, path, methods[method]))
-    return groups
+    return {tag: operations for tag, operations in groups.items() if operations}
 
 
 def _operation(method: str, path: str, spec: Schema) -> Operation:
@@ -83,10 +91,10 @@ def _navigation(groups: Mapping[str, Sequence[Operation]]) -> str:
     return f"<nav><ul>{''.join(links)}</ul></nav>"
 
 
-def _start(groups: Mapping[str, Sequence[Operation]], base_url: str) -> str:
+def _start(groups: Mapping[str, Sequence[Operation]], openapi: Schema, base_url: str) -> str:
     operations = {operation.path: operation for group in groups.values() for operation in group}
     calls = "".join(
-        f"<p>{title}:</p>{_code(_call(operations[path], base_url))}"
+        f"<p>{title}:</p>{_code(_call(operations[path], openapi, base_url))}"
         for path, title in START_CALLS.items()
         if path in operations
     )
@@ -125,13 +133,14 @@ def _article(
         f'<article id="{operation.anchor}">'
         f"<h3>{_method(operation)} {_path(operation.path)}</h3>"
         f'<p class="access">{access}</p>{_text(operation.description or operation.summary)}'
-        f"{_table(_rows(operation.spec, openapi))}{_code(_call(operation, base_url, has_key=not is_public))}"
-        f"{more}</article>"
+        f"{_table(_rows(operation.spec, openapi))}"
+        f"{_code(_call(operation, openapi, base_url, has_key=not is_public))}{more}</article>"
     )
 
 
-def _call(operation: Operation, base_url: str, *, has_key: bool = True) -> str:
-    body = next((body for _, body in examples(operation.spec)), None)
+def _call(operation: Operation, openapi: Schema, base_url: str, *, has_key: bool = True) -> str:
+    bodies = [body for _, body in examples(operation.spec)]
+    body = bodies[0] if bodies else smallest_body(operation.spec, openapi)
     return curl(operation.method, base_url + operation.path, body, has_key=has_key)
 
 
@@ -176,7 +185,7 @@ def _errors() -> str:
 
 
 def _title(group: str) -> str:
-    return escape(GROUP_TITLES.get(group, group.capitalize()))
+    return escape(GROUPS.get(group, group.capitalize()))
 
 
 def _method(operation: Operation) -> str:

@@ -42,7 +42,7 @@ td em{color:var(--link);font-style:normal;font-size:.8125rem}
 summary{cursor:pointer;color:var(--soft);font-size:.875rem}
 @media(max-width:52rem){
 body{display:block}
-nav{position:static;height:auto;padding:1rem;border-right:0;border-bottom:1px solid var(--line)}
+nav{position:static;height:auto;max-height:40vh;padding:1rem;border:0;border-bottom:1px solid var(--line)}
 main{padding:1rem 1rem 3rem}
 article thead{display:none}
 article tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}
