@@ -87,7 +87,7 @@ class Gateway:
                     await stream.accepted()
                     call = Call(model, spec, stream)
                     yield call
-                    self._observe(call, started_at)
+                    self._observe(call, started_at, stream.usage)
                 finally:
                     deadline.cancel()
                     stream.close()
@@ -98,11 +98,11 @@ class Gateway:
         """Prompt caches are shared within a key, never between keys: none can time another's prompts."""
         return hashlib.blake2b(caller.key_id.encode(), key=self._salt, digest_size=16).hexdigest()
 
-    def _observe(self, call: Call, started_at: float) -> None:
+    def _observe(self, call: Call, started_at: float, usage: Usage | None) -> None:
         if call.first_delta_at is not None:
             self._metrics.observe_first_token(call.model, call.first_delta_at - started_at)
-        if call._stream.usage is not None:
-            self._metrics.count_tokens(call.model, call.usage)
+        if usage is not None:
+            self._metrics.count_tokens(call.model, usage)
 
 
 def _timed_out(spec: BackendSpec) -> EngineError:
