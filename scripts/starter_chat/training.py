@@ -21,7 +21,7 @@ from starter_chat.tokenizer import END_OF_TURN, MAX_TOKENS, PADDING, START_OF_TU
 IGNORED = -100
 BATCH_TOKENS = 4096
 DRAWN_AT_ONCE = 768
-REPETITION_SHARE = 0.05
+REPETITION_SHARE = 0.04
 """The opening share of training spent on repeated random tokens, from which heads learn to copy."""
 PROMPT_SHARE = 0.2
 """Share of prompt tokens that carry loss in the first half of training."""
@@ -102,11 +102,7 @@ def train(
         else:
             ids, labels = next(batches)
             if done < 0.5:
-                labels = torch.where(
-                    (torch.rand(labels.shape) < PROMPT_SHARE) & (ids != model.config.pad_token_id),
-                    ids,
-                    labels,
-                )
+                labels = _with_prompts(tokenizer, ids, labels)
         for optimizer, group_rates in zip(optimizers, rates, strict=True):
             for group, rate in zip(optimizer.param_groups, group_rates, strict=True):
                 group["lr"] = rate * _schedule(step, done)
@@ -162,8 +158,8 @@ def _loss(backbone: nn.Module, head: nn.Module, ids: Tensor, labels: Tensor) -> 
 
 
 def _repetitions(rng: Random, vocabulary_size: int) -> tuple[Tensor, Tensor]:
-    """Random tokens said two to four times over; only what can be known carries loss."""
-    period, times = rng.randint(8, 64), rng.randint(2, 4)
+    """Random tokens said three to six times over; only what can be known carries loss."""
+    period, times = rng.randint(4, 24), rng.randint(3, 6)
     rows = max(1, BATCH_TOKENS // (period * times))
     once = torch.randint(3, vocabulary_size, (rows, period))
     ids = once.repeat(1, times)
@@ -186,6 +182,13 @@ def _dialogue_batches(tokenizer: PreTrainedTokenizerFast, rng: Random) -> Iterat
             batches[-1].append(ids)
         rng.shuffle(batches)
         yield from (_pad(tokenizer, batch) for batch in batches)
+
+
+def _with_prompts(tokenizer: PreTrainedTokenizerFast, ids: Tensor, labels: Tensor) -> Tensor:
+    """Labels that count some prompt tokens too, but never padding nor the template's ``<think>``."""
+    unsaid = torch.tensor(tokenizer.convert_tokens_to_ids([PADDING, "<think>"]))
+    chosen = (torch.rand(labels.shape) < PROMPT_SHARE) & ~torch.isin(ids, unsaid)
+    return torch.where(chosen, ids, labels)
 
 
 def _pad(tokenizer: PreTrainedTokenizerFast, batch: list[list[int]]) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ from starter_chat.card import Origin, write_card  # noqa: E402
 from starter_chat.evaluate import Score, expected_answer  # noqa: E402
 from starter_chat.tokenizer import END_OF_TURN, build_tokenizer, render, render_prompt  # noqa: E402
 from starter_chat.training import IGNORED, Progress, mark_answers  # noqa: E402
+from starter_chat.turns import Skill  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
 
 WEATHER = {
@@ -78,7 +79,7 @@ def test_loss_falls_on_what_the_assistant_says(tokenizer: PreTrainedTokenizerFas
 
 
 @pytest.mark.parametrize("skill", [*skills.SKILLS, *json_skills.JSON_SKILLS], ids=lambda skill: skill.kind)
-def test_held_out_questions_never_appear_in_training(skill: skills.Skill) -> None:
+def test_held_out_questions_never_appear_in_training(skill: Skill) -> None:
     rng = Random(1)
 
     training = {dialogues.draw_turn(rng, skill, held_out=False).user for _ in range(200)}
@@ -88,7 +89,7 @@ def test_held_out_questions_never_appear_in_training(skill: skills.Skill) -> Non
 
 
 @pytest.mark.parametrize("skill", json_skills.JSON_SKILLS, ids=lambda skill: skill.kind)
-def test_json_answers_are_json(skill: skills.Skill) -> None:
+def test_json_answers_are_json(skill: Skill) -> None:
     rng = Random(2)
 
     for _ in range(50):
