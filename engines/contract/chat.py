@@ -3,7 +3,7 @@
 Shapes follow OpenAI's chat completions, flattened: no HTTP types, no dictionaries but JSON schemas.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -156,6 +156,8 @@ class ChatEngine(Protocol):
     produces deltas, then exactly one `Usage`. Closing the iterator, or cancelling whoever iterates, stops the work at once.
     """
 
-    async def chat(self, request: ChatRequest, priority: Priority) -> AsyncIterator[ChatEvent]: ...
+    async def chat(self, request: ChatRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]: ...
 
-    async def generate(self, request: GenerateRequest, priority: Priority) -> AsyncIterator[ChatEvent]: ...
+    async def generate(
+        self, request: GenerateRequest, priority: Priority
+    ) -> AsyncGenerator[ChatEvent, None]: ...

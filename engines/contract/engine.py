@@ -12,29 +12,38 @@ ReportProgress = Callable[[Phase, str], None]
 
 
 class EngineStats(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A sample of the engine: requests running and waiting inside it, and the share of its KV cache in use (0..1)."""
+    """A sample of the engine: requests running and waiting inside it, the share of its KV cache in use (0..1).
+
+    `steps` counts the engine's steps so far: while it rises, requests that show no output yet are not stuck.
+    """
 
     running: int = 0
     waiting: int = 0
     kv_cache_usage: float = 0.0
+    steps: int = 0
 
 
 class Engine(Protocol):
     """A wrapper of one library for one modality; its module `engines/<library>_<modality>.py` also has `Options`.
 
-    The module must be importable without the library: import it inside `load`.
+    The module must be importable without the library: import it inside `load`. `HAS_WEIGHTS = False` in a module says
+    that its engine reads no model directory, so that none is checked.
     """
 
     def __init__(self, spec: BackendSpec, options: Any) -> None: ...
 
     async def load(self, report: ReportProgress) -> None:
-        """Make the model ready to compute. Never blocks the event loop. Raises EngineError(MODEL_UNAVAILABLE)."""
+        """Make the model ready to compute. Never blocks the event loop.
+
+        Raises EngineError: VALIDATION_ERROR when the backend's configuration cannot work, so that trying again
+        cannot help; MODEL_UNAVAILABLE for anything that may pass.
+        """
 
     async def warm_up(self) -> None:
         """Compute one real, smallest answer; readiness means that this worked."""
 
     async def check_health(self) -> None:
-        """Raise if the engine cannot compute any more."""
+        """Raise EngineError(BACKEND_ERROR) if the engine cannot compute any more; the worker then ends."""
 
     def stats(self) -> EngineStats: ...
 

@@ -8,7 +8,8 @@ import msgspec
 class RestartPolicy(msgspec.Struct, frozen=True):
     """Delays double from `first_delay_s` to `longest_delay_s`; `max_deaths` within `window_s` is failure.
 
-    A worker that was ready for `healthy_s` starts with a clean record. A failed backend may be tried again after `failed_s`.
+    A worker that was ready for `healthy_s` starts with a clean record. A failed backend may be tried again after
+    `failed_s`.
     """
 
     first_delay_s: float = 1.0
@@ -42,6 +43,6 @@ class DeathRecord:
         return len(self._deaths) >= self._policy.max_deaths
 
     def delay_s(self, jitter: float) -> float:
-        """Seconds until the next start; `jitter` in 0..1 shortens it by up to a fifth, so that restarts spread."""
+        """Seconds until the next start; `jitter` in 0..1 shortens it by up to a fifth: restarts spread."""
         doubled = self._policy.first_delay_s * 2.0 ** (len(self._deaths) - 1)
         return min(doubled, self._policy.longest_delay_s) * (1 - 0.2 * jitter)

@@ -134,9 +134,13 @@ class Channel:
             return
         finally:
             self._writer.close()
-            for stream in self._streams.values():
-                stream.fail(_worker_lost())
+            self.fail_all(_worker_lost())
             self._streams.clear()
+
+    def fail_all(self, error: EngineError) -> None:
+        """End every request in flight with `error`; their owners then close them."""
+        for stream in self._streams.values():
+            stream.fail(error)
 
     def _deliver(self, frame: Accepted | Items | Done | Failed) -> None:
         if isinstance(frame, Items):

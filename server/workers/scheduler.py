@@ -1,56 +1,44 @@
 """Decides which workers start and stop and which requests get a lease; pure: events and times in, actions out.
 
-It knows neither processes nor sockets nor clocks: the supervisor tells it what happened and carries out what it answers.
+It knows neither processes nor sockets nor clocks: the supervisor tells it what happened and does what it answers.
 """
 
 import math
 from collections.abc import Callable, Iterable
 
-import msgspec
-
-from engines.contract.errors import EngineError, ErrorCode
+from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
+from server.workers.actions import (
+    Action,
+    Grant,
+    Refuse,
+    StartWorker,
+    StopWorker,
+    failed,
+    overloaded,
+    shutting_down,
+    still_loading,
+    stopped,
+)
 from server.workers.backoff import DeathRecord, RestartPolicy
 from server.workers.status import WorkerState
-
-
-class StartWorker(msgspec.Struct, frozen=True):
-    backend_id: str
-
-
-class StopWorker(msgspec.Struct, frozen=True):
-    """End the worker; `reason` is None for an orderly stop, else why it is killed."""
-
-    backend_id: str
-    reason: str | None = None
-
-
-class Grant(msgspec.Struct, frozen=True):
-    ticket: int
-    backend_id: str
-
-
-class Refuse(msgspec.Struct, frozen=True):
-    ticket: int
-    error: EngineError
-
-
-Action = StartWorker | StopWorker | Grant | Refuse
 
 
 class Record:
     """All that is known about one backend. Only the scheduler writes it."""
 
-    def __init__(self, spec: BackendSpec, policy: RestartPolicy) -> None:
+    def __init__(self, spec: BackendSpec, policy: RestartPolicy, now: float) -> None:
         self.spec = spec
         self.state = WorkerState.STOPPED
         self.detail: str | None = None
-        self.since = 0.0
+        self.since = now
         self.leases: set[int] = set()
         self.waiting: dict[int, float] = {}  # ticket -> deadline, in order of arrival
         self.deaths = DeathRecord(policy)
-        self.not_before = 0.0
+        self.not_before = now
+        self.load_deadline = math.inf
         self.is_doomed = False  # told to end for loading too long, has not ended yet
+        self.is_wanted = False  # an operator wants it back once it has drained
         self.restarts = 0
         self.last_error: str | None = None
 
@@ -59,6 +47,17 @@ class Record:
             self.since = now
         self.state = state
         self.detail = detail
+
+    @property
+    def is_loading(self) -> bool:
+        """Coming up and not yet told to end."""
+        return self.state.is_coming_up and not self.is_doomed
+
+    @property
+    def num_free(self) -> int:
+        if self.state is not WorkerState.READY:
+            return 0
+        return self.spec.limits.max_concurrency - len(self.leases)
 
 
 class Scheduler:
@@ -71,58 +70,55 @@ class Scheduler:
         self._jitter = jitter
         self._draining = False
         self._holder: dict[int, Record] = {}  # ticket -> its backend
-        self.records = {spec.id: Record(spec, policy) for spec in specs}
-        for record in self.records.values():
-            record.since = now
+        self.records = {spec.id: Record(spec, policy, now) for spec in specs}
 
     def on_request(self, now: float, ticket: int, backend_id: str) -> list[Action]:
         """Someone wants a lease."""
         record = self.records[backend_id]
+        limits = record.spec.limits
         if self._draining:
-            return [Refuse(ticket, _shutting_down())]
+            return [Refuse(ticket, shutting_down())]
         if record.state is WorkerState.FAILED and now < record.not_before:
             return [Refuse(ticket, _unavailable(record, now))]
-        limits = record.spec.limits
-        is_ready = record.state is WorkerState.READY
-        if is_ready and len(record.leases) < limits.max_concurrency:
+        if record.num_free > 0:
             return [self._grant(record, ticket)]
         if len(record.waiting) >= limits.max_queue:
-            return [Refuse(ticket, _overloaded(record))]
+            return [Refuse(ticket, overloaded(len(record.leases), len(record.waiting)))]
+        is_ready = record.state is WorkerState.READY
         record.waiting[ticket] = now + (limits.queue_timeout_s if is_ready else limits.load_timeout_s)
         self._holder[ticket] = record
-        return self.on_load(now, backend_id)
+        return self._bring_up(record, now)
 
     def on_leave(self, now: float, ticket: int) -> list[Action]:
         """The holder of a lease has finished, or someone who waited has gone."""
         record = self._holder.pop(ticket, None)
         if record is None:
             return []
-        record.waiting.pop(ticket, None)
-        record.leases.discard(ticket)
+        if ticket in record.waiting:
+            del record.waiting[ticket]
+            return []
+        record.leases.remove(ticket)
         if record.state is WorkerState.DRAINING and not record.leases:
             return [StopWorker(record.spec.id)]
         return self._serve_waiting(record)
 
     def on_load(self, now: float, backend_id: str) -> list[Action]:
-        """Bring the backend up if it is down."""
+        """An operator wants the backend up, even if it has failed a moment ago."""
         record = self.records[backend_id]
-        if self._draining or record.state not in (WorkerState.STOPPED, WorkerState.FAILED):
-            return []
-        record.enter(WorkerState.QUEUED, now)
-        return self._start_queued(now)
+        record.is_wanted = record.state is WorkerState.DRAINING
+        return self._bring_up(record, now)
 
     def on_stop(self, now: float, backend_id: str) -> list[Action]:
-        """An operator wants the backend down: running requests end, a failure record is forgiven."""
+        """An operator wants the backend down: running requests end, waiting ones are refused, deaths forgiven."""
         record = self.records[backend_id]
         record.deaths.clear()
-        record.not_before = now
-        if record.state in (WorkerState.FAILED, WorkerState.QUEUED):
-            record.enter(WorkerState.STOPPED, now)
-            return self._refuse_waiting(record, _stopped(record))
-        if not record.state.has_process:
-            return []
-        record.enter(WorkerState.DRAINING, now)
-        return [] if record.leases else [StopWorker(backend_id)]
+        record.is_wanted = False
+        actions = self._refuse_waiting(record, stopped())
+        if record.state.has_process:
+            record.enter(WorkerState.DRAINING, now)
+            return actions if record.leases else [*actions, StopWorker(backend_id)]
+        record.enter(WorkerState.STOPPED, now)
+        return actions
 
     def on_progress(self, now: float, backend_id: str, state: WorkerState, detail: str) -> None:
         """The worker reports a phase of its coming up."""
@@ -132,7 +128,7 @@ class Scheduler:
 
     def on_ready(self, now: float, backend_id: str) -> list[Action]:
         record = self.records[backend_id]
-        if not record.state.is_coming_up:
+        if not record.is_loading:
             return []
         record.enter(WorkerState.READY, now)
         record.last_error = None
@@ -145,68 +141,75 @@ class Scheduler:
     ) -> list[Action]:
         """The worker's process is gone; `error` is None after an orderly stop."""
         record = self.records[backend_id]
-        record.is_doomed = False
-        was_ready_s = now - record.since if record.state is WorkerState.READY else 0.0
-        if record.state is WorkerState.DRAINING or error is None:
+        if record.state is WorkerState.DRAINING or error is None or self._draining:
             record.enter(WorkerState.STOPPED, now)
-            again = self.on_load(now, backend_id) if record.waiting else []
+            again = self._bring_up(record, now) if record.waiting or record.is_wanted else []
+            record.is_wanted = False
             return again + self._start_queued(now)
+        was_ready_s = now - record.since if record.state is WorkerState.READY else 0.0
         record.last_error = error
-        record.restarts += 1
         record.deaths.add(now, lived_ready_s=was_ready_s)
         if permanent or record.deaths.is_hopeless:
             record.not_before = now + self._policy.failed_s
             record.deaths.clear()
             record.enter(WorkerState.FAILED, now, error)
             return self._refuse_waiting(record, _unavailable(record, now)) + self._start_queued(now)
+        record.restarts += 1
         record.not_before = now + record.deaths.delay_s(self._jitter())
         record.enter(WorkerState.QUEUED, now, f"restarting after: {error}")
         return self._start_queued(now)
 
     def on_drain(self, now: float) -> list[Action]:
-        """The server is going down: no new leases, nobody waits any longer; running requests go on."""
+        """The server is going down: nothing starts, nobody waits any longer; running requests go on."""
         self._draining = True
-        return [
-            action
-            for record in self.records.values()
-            for action in self._refuse_waiting(record, _shutting_down())
-        ]
+        actions: list[Action] = []
+        for record in self.records.values():
+            actions += self._refuse_waiting(record, shutting_down())
+            if record.state is WorkerState.QUEUED:
+                record.enter(WorkerState.STOPPED, now)
+        return actions
 
     def on_tick(self, now: float) -> list[Action]:
         """Time has passed: waits and loads that took too long end, delayed starts begin."""
         actions = self._start_queued(now)
         for record in self.records.values():
             actions += self._expire_waiting(record, now)
-            limit_s = record.spec.limits.load_timeout_s
-            if record.state.is_coming_up and not record.is_doomed and now >= record.since + limit_s:
+            if record.is_loading and record.load_deadline <= now:
                 record.is_doomed = True
-                actions.append(StopWorker(record.spec.id, f"{record.state} took longer than {limit_s:.0f} s"))
+                limit_s = record.spec.limits.load_timeout_s
+                actions.append(StopWorker(record.spec.id, f"not ready within {limit_s:.0f} s"))
         return actions
 
     def next_wake(self) -> float | None:
         """The earliest time at which `on_tick` has something to do."""
         times: list[float] = []
         for record in self.records.values():
-            if record.waiting:  # deadlines never decrease in order of arrival
-                times.append(next(iter(record.waiting.values())))
-            if record.state is WorkerState.QUEUED and not self._is_loading(record.spec.device):
+            times += record.waiting.values()
+            if record.is_loading:
+                times.append(record.load_deadline)
+            if record.state is WorkerState.QUEUED and not self._is_busy(record.spec.device):
                 times.append(record.not_before)
-            if record.state.is_coming_up and not record.is_doomed:
-                times.append(record.since + record.spec.limits.load_timeout_s)
         return min(times, default=None)
 
-    def _is_loading(self, device: str) -> bool:
+    def _bring_up(self, record: Record, now: float) -> list[Action]:
+        if self._draining or record.state not in (WorkerState.STOPPED, WorkerState.FAILED):
+            return []
+        record.not_before = now
+        record.enter(WorkerState.QUEUED, now)
+        return self._start_queued(now)
+
+    def _is_busy(self, device: str) -> bool:
         return any(r.state.is_coming_up and r.spec.device == device for r in self.records.values())
 
     def _start_queued(self, now: float) -> list[Action]:
         """One load at a time per device, first come first served."""
         actions: list[Action] = []
-        if self._draining:
-            return actions
         queued = [r for r in self.records.values() if r.state is WorkerState.QUEUED and r.not_before <= now]
         for record in sorted(queued, key=lambda r: r.since):
-            if not self._is_loading(record.spec.device):
+            if not self._is_busy(record.spec.device):
                 record.enter(WorkerState.STARTING, now)
+                record.load_deadline = now + record.spec.limits.load_timeout_s
+                record.is_doomed = False
                 actions.append(StartWorker(record.spec.id))
         return actions
 
@@ -216,48 +219,29 @@ class Scheduler:
         return Grant(ticket, record.spec.id)
 
     def _serve_waiting(self, record: Record) -> list[Action]:
-        if record.state is not WorkerState.READY:
-            return []
-        num_free = record.spec.limits.max_concurrency - len(record.leases)
-        tickets = list(record.waiting)[: max(0, num_free)]
+        tickets = list(record.waiting)[: max(0, record.num_free)]
         for ticket in tickets:
             del record.waiting[ticket]
         return [self._grant(record, ticket) for ticket in tickets]
 
     def _refuse_waiting(self, record: Record, error: EngineError) -> list[Action]:
         tickets = list(record.waiting)
-        record.waiting.clear()
-        for ticket in tickets:
-            del self._holder[ticket]
-        return [Refuse(ticket, error) for ticket in tickets]
+        return [self._refuse(record, ticket, error) for ticket in tickets]
 
     def _expire_waiting(self, record: Record, now: float) -> list[Action]:
         expired = [ticket for ticket, deadline in record.waiting.items() if deadline <= now]
-        for ticket in expired:
-            del record.waiting[ticket]
-            del self._holder[ticket]
-        is_ready = record.state is WorkerState.READY
-        error = _overloaded(record) if is_ready else _unavailable(record, now)
-        return [Refuse(ticket, error) for ticket in expired]
+        return [self._refuse(record, ticket, _unavailable(record, now)) for ticket in expired]
 
-
-def _overloaded(record: Record) -> EngineError:
-    return EngineError(
-        ErrorCode.BACKEND_RATE_LIMITED,
-        f"{len(record.leases)} requests run and {len(record.waiting)} wait for this model",
-        retry_after_s=1,
-    )
+    def _refuse(self, record: Record, ticket: int, error: EngineError) -> Refuse:
+        del record.waiting[ticket]
+        del self._holder[ticket]
+        return Refuse(ticket, error)
 
 
 def _unavailable(record: Record, now: float) -> EngineError:
-    why = "failed" if record.state is WorkerState.FAILED else "is still loading"
-    wait_s = max(1, math.ceil(record.not_before - now)) if record.state is WorkerState.FAILED else 10
-    return EngineError(ErrorCode.MODEL_UNAVAILABLE, f"The model {why}", retry_after_s=wait_s)
-
-
-def _stopped(record: Record) -> EngineError:
-    return EngineError(ErrorCode.MODEL_UNAVAILABLE, "The model was stopped by an operator", retry_after_s=10)
-
-
-def _shutting_down() -> EngineError:
-    return EngineError(ErrorCode.SHUTTING_DOWN, "The server is shutting down", retry_after_s=5)
+    """Why a request cannot be served in the state that the backend is in."""
+    if record.state is WorkerState.READY:
+        return overloaded(len(record.leases), len(record.waiting))
+    if record.state is WorkerState.FAILED:
+        return failed(max(1, math.ceil(record.not_before - now)))
+    return still_loading()

@@ -10,7 +10,7 @@ import msgspec
 
 
 class WorkerState(enum.StrEnum):
-    """`stopped` has no process, `queued` waits for its turn to load, `failed` is not tried again for a while."""
+    """`stopped` has no process, `queued` waits for its turn to load, `failed` is not tried for a while."""
 
     STOPPED = "stopped"
     QUEUED = "queued"
@@ -31,7 +31,7 @@ class WorkerState(enum.StrEnum):
 
 
 class BackendStatus(msgspec.Struct, frozen=True):
-    """One line of `hearth ps`. `since` is when the state was entered, UTC; `detail` is the load phase in words."""
+    """One line of `hearth ps`. `since`: when the state was entered, UTC; `detail`: the load phase in words."""
 
     backend_id: str
     state: WorkerState

@@ -16,10 +16,11 @@ from engines.contract.errors import EngineError
 from engines.contract.frames import Progress, Ready
 from engines.contract.spec import BackendSpec
 from server.telemetry import log_event
+from server.workers.actions import Action, Grant, Refuse, StartWorker, shutting_down
 from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
-from server.workers.scheduler import Action, Grant, Record, Refuse, Scheduler, StartWorker
+from server.workers.scheduler import Record, Scheduler
 from server.workers.status import BackendStatus, WorkerState, resident_bytes_by_group
 
 TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
@@ -56,14 +57,17 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
+        self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
+        self.is_running = True
         for record in self._scheduler.records.values():
             if record.spec.preload:
                 self.load(record.spec.id)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self.is_running = False
         self.drain()
         if self._timer is not None:
             self._timer.cancel()
@@ -100,9 +104,11 @@ class Supervisor:
         """Refuse new leases and those who wait; running requests go on."""
         self._apply(self._scheduler.on_drain(time.monotonic()))
 
-    @property
-    def num_in_flight(self) -> int:
-        return sum(len(record.leases) for record in self._scheduler.records.values())
+    def cut(self) -> None:
+        """End every running request with SHUTTING_DOWN, in its own response."""
+        for worker in self._workers.values():
+            if worker.channel is not None:
+                worker.channel.fail_all(shutting_down())
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""

@@ -1,0 +1,67 @@
+"""Chat and plain generation with vLLM's AsyncLLM; knows vLLM only through the modules it imports in `load`."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from engines.contract.chat import ChatEvent, ChatRequest, GenerateRequest, Message, Sampling
+from engines.contract.engine import EngineStats, ReportProgress
+from engines.contract.errors import EngineError, ErrorCode
+from engines.contract.spec import BackendSpec
+from engines.contract.types import Priority, Usage
+from engines.runtime import environment
+from engines.vllm_options import Options
+
+if TYPE_CHECKING:
+    from engines.vllm_serving import Serving
+
+__all__ = ["Engine", "Options"]
+
+
+class Engine:
+    """A `ChatEngine` over one AsyncLLM, which has an EngineCore process of its own."""
+
+    def __init__(self, spec: BackendSpec, options: Options) -> None:
+        self._spec = spec
+        self._options = options
+        self._serving: Serving | None = None
+
+    async def load(self, report: ReportProgress) -> None:
+        environment.limit_threads(self._options.omp_num_threads, self._spec.device)
+        report("importing", "vLLM")
+        serving = await asyncio.to_thread(_import_serving)
+        report("loading", "weights and KV cache")
+        self._serving = await serving.start(self._spec, self._options)
+
+    async def warm_up(self) -> None:
+        request = ChatRequest((Message("user", "Hi"),), Sampling(max_tokens=1, temperature=0.0))
+        async for event in await self.chat(request, Priority.INTERACTIVE):
+            if isinstance(event, Usage) and event.completion_tokens < 1:
+                raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "the model computed no token")
+
+    async def chat(self, request: ChatRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
+        return await self._running().chat(request, priority)
+
+    async def generate(self, request: GenerateRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
+        return await self._running().generate(request, priority)
+
+    async def check_health(self) -> None:
+        await self._running().check_health()
+
+    def stats(self) -> EngineStats:
+        return self._running().stats()
+
+    async def close(self) -> None:
+        if self._serving is not None:
+            await self._serving.close()
+
+    def _running(self) -> "Serving":
+        if self._serving is None:
+            raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "the model is not loaded")
+        return self._serving
+
+
+def _import_serving() -> "type[Serving]":
+    from engines.vllm_serving import Serving
+
+    return Serving

@@ -1,0 +1,90 @@
+"""Starts and stops vLLM's engine and samples its state; knows nothing of requests."""
+
+import dataclasses
+import difflib
+import gc
+from typing import Any
+
+from engines import vllm_library as vllm
+from engines.contract.engine import EngineStats
+from engines.contract.errors import EngineError, ErrorCode
+from engines.contract.spec import BackendSpec
+from engines.vllm_options import Options, engine_arguments
+
+_SHUTDOWN_S = 10.0
+
+
+class Gauge:
+    """Keeps the last sample that vLLM gave of its scheduler."""
+
+    def __init__(self) -> None:
+        self.stats = EngineStats()
+
+    def logger(self, vllm_config: object, engine_index: int = 0) -> "vllm.StatLoggerBase":
+        """Called by vLLM, as the factory of its stat logger."""
+        return _Recorder(self)
+
+    def record(self, scheduler: Any) -> None:
+        last = self.stats
+        if scheduler is None:
+            self.stats = EngineStats(last.running, last.waiting, last.kv_cache_usage, last.steps + 1)
+        else:
+            self.stats = EngineStats(
+                scheduler.num_running_reqs,
+                scheduler.num_waiting_reqs,
+                scheduler.kv_cache_usage,
+                last.steps + 1,
+            )
+
+
+class _Recorder(vllm.StatLoggerBase):
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+
+    def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
+        self._gauge.record(scheduler_stats)
+
+    def log_engine_initialized(self) -> None:
+        return
+
+    def log(self) -> None:
+        return
+
+
+def start(spec: BackendSpec, options: Options, gauge: Gauge) -> vllm.AsyncLLM:
+    """Load the model; blocks until it can compute. Raises EngineError."""
+    arguments = engine_arguments(spec, options, is_cpu=vllm.current_platform.is_cpu())
+    _check_names(arguments)
+    try:
+        return vllm.AsyncLLM.from_engine_args(
+            vllm.AsyncEngineArgs(**arguments),
+            usage_context=vllm.UsageContext.ENGINE_CONTEXT,
+            stat_loggers=[gauge.logger],
+        )
+    except (ValueError, TypeError, vllm.VLLMClientError) as error:
+        # vLLM refuses a configuration with ValueError; its text is for the operator, who wrote the configuration.
+        raise EngineError(ErrorCode.VALIDATION_ERROR, _first_line(error)) from error
+    except (RuntimeError, OSError, vllm.VLLMError) as error:
+        raise EngineError(ErrorCode.MODEL_UNAVAILABLE, _first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"vLLM: {lines[0][:500]}"
+
+
+def _check_names(arguments: dict[str, Any]) -> None:
+    known = {field.name for field in dataclasses.fields(vllm.AsyncEngineArgs)}
+    for name in arguments:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean `{nearest[0]}`?)" if nearest else ""
+            raise EngineError(ErrorCode.VALIDATION_ERROR, f"vLLM has no engine argument `{name}`{hint}")
+
+
+async def stop(llm: vllm.AsyncLLM) -> None:
+    """Abort what runs, then shut down. The order matters: after `shutdown` waiting requests would hang for ever."""
+    if not llm.errored:
+        await llm.abort(list(llm.output_processor.request_states), internal=True)
+    llm.shutdown(timeout=_SHUTDOWN_S)
+    gc.collect()

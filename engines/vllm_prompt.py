@@ -1,0 +1,212 @@
+"""From messages to token ids with the model's chat template; knows nothing of sampling or of answers."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from engines import vllm_library as vllm
+from engines.contract.chat import Message, Tool, ToolCall
+from engines.contract.errors import EngineError, ErrorCode
+
+_INLINE_CHARACTERS = 16_000  # longer conversations are rendered in a thread, so that the loop keeps turning
+_CHARACTERS_PER_TOKEN = 64  # no tokenizer in use packs more into a token on average: refuse before tokenising
+
+
+class PromptRenderer:
+    """Renders conversations and texts for one model.
+
+    Text of a request that spells one of the tokenizer's control tokens (`<|im_start|>`) stays text: it is tokenised apart
+    from the template, with control tokens switched off.
+    """
+
+    def __init__(self, llm: vllm.AsyncLLM, max_tokens: int) -> None:
+        self._llm = llm
+        self._max_tokens = max_tokens
+        self._tokenizer: Any = llm.get_tokenizer()
+        self._is_plain = isinstance(llm.renderer, vllm.HfRenderer) and self._tokenizer.is_fast
+        self._control_tokens = tuple(self._tokenizer.all_special_tokens)
+        self._formats: dict[bool, str] = {}
+
+    async def chat(
+        self, messages: Sequence[Message], tools: Sequence[Tool], thinking: bool | None
+    ) -> list[int]:
+        """Token ids of the conversation, ready for the assistant's turn. Raises EngineError(VALIDATION_ERROR)."""
+        num_characters = sum(len(message.content or "") for message in messages)
+        self._check_length(num_characters // _CHARACTERS_PER_TOKEN, "messages")
+        arguments = (messages, [_tool_dict(tool) for tool in tools] or None, thinking)
+        if not self._is_plain:
+            ids = await self._render_by_vllm(*arguments)
+        elif num_characters <= _INLINE_CHARACTERS:
+            ids = self._render(*arguments)
+        else:
+            ids = await asyncio.to_thread(self._render, *arguments)
+        self._check_length(len(ids), "messages")
+        return ids
+
+    async def text(self, prompt: str | Sequence[int], vocabulary_size: int) -> list[int]:
+        """Token ids of a plain prompt; token ids are checked. Raises EngineError(VALIDATION_ERROR)."""
+        if isinstance(prompt, str):
+            self._check_length(len(prompt) // _CHARACTERS_PER_TOKEN, "prompt")
+            ids = await asyncio.to_thread(self._tokenizer.encode, prompt)
+        else:
+            ids = list(prompt)
+            if any(not 0 <= token < vocabulary_size for token in ids):
+                raise _invalid("prompt", f"token ids must be from 0 to {vocabulary_size - 1}")
+        if not ids:
+            raise _invalid("prompt", "must not be empty")
+        self._check_length(len(ids), "prompt")
+        return ids
+
+    def _check_length(self, num_tokens: int, field: str) -> None:
+        """One token at least must be left for the answer."""
+        if num_tokens >= self._max_tokens:
+            raise _invalid(
+                field,
+                f"{num_tokens} tokens or more do not fit the model's context of {self._max_tokens} tokens, "
+                "which must also hold the answer",
+            )
+
+    def _render(
+        self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, thinking: bool | None
+    ) -> list[int]:
+        guard = _Guard(self._control_tokens)
+        conversation = [_message_dict(message, guard, self._format(tools)) for message in messages]
+        if tools and guard.matches(json.dumps(tools, ensure_ascii=False)):
+            raise _invalid("tools", "must not spell the model's control tokens")
+        options = {} if thinking is None else {"enable_thinking": thinking}
+        try:
+            text = vllm.safe_apply_chat_template(
+                self._llm.model_config,
+                self._tokenizer,
+                conversation,
+                tools=tools,
+                tokenize=False,
+                add_generation_prompt=True,
+                **options,
+            )
+        except vllm.VLLMClientError as error:
+            raise _invalid("messages", "the model's chat template refuses this conversation") from error
+        return self._encode(text, guard)
+
+    def _encode(self, text: str, guard: "_Guard") -> list[int]:
+        backend = self._tokenizer.backend_tokenizer
+        if not guard.hidden:
+            return backend.encode(text, add_special_tokens=False).ids  # type: ignore[no-any-return]
+        ids: list[int] = []
+        for number, piece in enumerate(guard.split(text)):
+            if number % 2:
+                ids += self._tokenizer.encode(piece, add_special_tokens=False, split_special_tokens=True)
+            else:
+                ids += backend.encode(piece, add_special_tokens=False).ids
+        return ids
+
+    def _format(self, tools: list[dict[str, Any]] | None) -> str:
+        """Whether the template wants contents as strings or as lists of parts."""
+        key = tools is not None
+        if key not in self._formats:
+            self._formats[key] = vllm.resolve_chat_template_content_format(
+                chat_template=None,
+                tools=tools,
+                given_format="auto",
+                tokenizer=self._tokenizer,
+                model_config=self._llm.model_config,
+            )
+        return self._formats[key]
+
+    async def _render_by_vllm(
+        self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, thinking: bool | None
+    ) -> list[int]:
+        """For models whose prompts vLLM builds in code, without a template."""
+        options: dict[str, Any] = {"add_generation_prompt": True, "tools": tools}
+        if thinking is not None:
+            options["enable_thinking"] = thinking
+        conversation = [
+            _message_dict(message, _Guard(()), "string", keep_arguments=True) for message in messages
+        ]
+        try:
+            _, (rendered,) = await self._llm.renderer.render_chat_async(
+                [conversation],
+                vllm.ChatParams(chat_template_kwargs=options),
+                vllm.TokenizeParams(max_total_tokens=None, add_special_tokens=False),
+            )
+        except vllm.VLLMClientError as error:
+            raise _invalid("messages", "the model's chat format refuses this conversation") from error
+        return list(rendered["prompt_token_ids"])
+
+
+class _Guard:
+    """Hides control tokens that a request's text spells behind marks, for the time of rendering."""
+
+    _MARK = "\ue000{}\ue001"
+
+    def __init__(self, control_tokens: tuple[str, ...]) -> None:
+        self._control_tokens = control_tokens
+        self.hidden: list[str] = []
+
+    def matches(self, text: str) -> bool:
+        return any(token in text for token in self._control_tokens)
+
+    def hide(self, text: str) -> str:
+        if not self.matches(text):
+            return text
+        for token in self._control_tokens:
+            while token in text:
+                text = text.replace(token, self._MARK.format(len(self.hidden)), 1)
+                self.hidden.append(token)
+        return text
+
+    def split(self, text: str) -> list[str]:
+        """Template text and hidden tokens in turn, in the order of the text, beginning with template text."""
+        pieces: list[str] = []
+        rest = text
+        order = sorted((rest.find(self._MARK.format(n)), n) for n in range(len(self.hidden)))
+        for position, number in order:
+            if position < 0:
+                continue  # the template left this text out
+            before, _, rest = rest.partition(self._MARK.format(number))
+            pieces += [before, self.hidden[number]]
+        return [*pieces, rest]
+
+
+def _message_dict(
+    message: Message, guard: _Guard, form: str, *, keep_arguments: bool = False
+) -> dict[str, Any]:
+    """A message as chat templates expect it: arguments of tool calls as objects, not text."""
+    text = guard.hide(message.content or "")
+    content: Any = [{"type": "text", "text": text}] if form == "openai" and message.role != "tool" else text
+    result: dict[str, Any] = {"role": message.role, "content": content}
+    if message.name is not None:
+        result["name"] = guard.hide(message.name)
+    if message.tool_call_id is not None:
+        result["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        result["tool_calls"] = [_call_dict(call, guard, keep_arguments) for call in message.tool_calls]
+    if message.reasoning is not None:
+        result["reasoning"] = result["reasoning_content"] = guard.hide(message.reasoning)
+    return result
+
+
+def _call_dict(call: ToolCall, guard: _Guard, keep_arguments: bool) -> dict[str, Any]:
+    arguments: Any = guard.hide(call.arguments)
+    if not keep_arguments:
+        # Text that is no JSON object stays text: a model's broken call must not make its conversation unusable.
+        with contextlib.suppress(msgspec.MsgspecError):
+            arguments = msgspec.json.decode(arguments or "{}", type=dict[str, Any])
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _tool_dict(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        function["description"] = tool.description
+    if tool.parameters is not None:
+        function["parameters"] = tool.parameters
+    return {"type": "function", "function": function}
+
+
+def _invalid(field: str, message: str) -> EngineError:
+    return EngineError(ErrorCode.VALIDATION_ERROR, message, field=field)

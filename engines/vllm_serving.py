@@ -1,0 +1,164 @@
+"""Runs requests on a started AsyncLLM: prompt, parameters, submission, outputs, end; knows frames as little as HTTP."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from engines import vllm_library as vllm
+from engines.contract.chat import ChatEvent, ChatRequest, GenerateRequest
+from engines.contract.engine import EngineStats
+from engines.contract.errors import EngineError, ErrorCode
+from engines.contract.spec import BackendSpec
+from engines.contract.types import Priority, Usage
+from engines.vllm_load import Gauge, start, stop
+from engines.vllm_options import Options
+from engines.vllm_output import Tally, TokenSpeller
+from engines.vllm_params import ParamsMaker, format_constraint, is_greedy, refusals
+from engines.vllm_prompt import PromptRenderer
+from engines.vllm_readers import Reader
+from engines.vllm_tools import AnswerFormats
+
+
+class Serving:
+    """One loaded model."""
+
+    def __init__(self, llm: vllm.AsyncLLM, gauge: Gauge, spec: BackendSpec, options: Options) -> None:
+        self._llm = llm
+        self._gauge = gauge
+        self._renderer = PromptRenderer(llm, llm.model_config.max_model_len)
+        self._params = ParamsMaker(llm, spec.max_output_tokens)
+        self._formats = AnswerFormats(llm, options)
+        self._speller = TokenSpeller(llm.get_tokenizer())
+        self._ids = itertools.count()
+
+    @classmethod
+    async def start(cls, spec: BackendSpec, options: Options) -> "Serving":
+        gauge = Gauge()
+        llm = await asyncio.to_thread(start, spec, options, gauge)
+        return cls(llm, gauge, spec, options)
+
+    async def chat(self, request: ChatRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
+        if request.tool_choice.mode == "none":
+            request = msgspec.structs.replace(request, tools=())
+        ids = await self._renderer.chat(request.messages, request.tools, request.thinking)
+        params = self._params.make(request.sampling, prompt_tokens=len(ids), stream=request.stream)
+        form = None if request.output_format is None else format_constraint(request.output_format)
+        if form is not None or request.tools:
+            params.skip_special_tokens = (
+                not request.tools
+            )  # the marks of a call are special tokens in some models
+            field = "tools" if request.tools else "response_format"
+            await self._params.constrain(params, self._formats.constraints(request, form), field)
+        extra = self._formats.engine_arguments(request, ids)
+        jobs = await self._submit([(ids, params)], request.sampling.n, priority, request.cache_salt, **extra)
+        readers = self._formats.readers(request, ids)
+        return self._events(jobs, len(ids), request.sampling.logprobs, readers=readers)
+
+    async def generate(self, request: GenerateRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
+        sampling, prompts = request.sampling, []
+        for prompt in request.prompts:
+            ids = await self._renderer.text(prompt, self._params.vocabulary_size)
+            params = self._params.make(sampling, prompt_tokens=len(ids), stream=request.stream)
+            if request.echo:
+                params.prompt_logprobs, params.skip_reading_prefix_cache = sampling.logprobs, True
+            if request.output_format is not None:
+                await self._params.constrain(
+                    params, format_constraint(request.output_format), "response_format"
+                )
+            prompts.append((ids, params))
+        jobs = await self._submit(prompts, sampling.n, priority, request.cache_salt)
+        echoes = self._echoes(request) if request.echo else {}
+        return self._events(jobs, sum(len(ids) for ids, _ in prompts), sampling.logprobs, echoes=echoes)
+
+    def _echoes(self, request: GenerateRequest) -> dict[int, str]:
+        """Prompt text by choice."""
+        texts = [p if isinstance(p, str) else self._speller.text(p) for p in request.prompts]
+        return {
+            number * request.sampling.n + k: t
+            for number, t in enumerate(texts)
+            for k in range(request.sampling.n)
+        }
+
+    async def check_health(self) -> None:
+        if self._llm.errored:
+            raise EngineError(ErrorCode.BACKEND_ERROR, "vLLM's engine process died")
+
+    def stats(self) -> EngineStats:
+        return self._gauge.stats
+
+    async def close(self) -> None:
+        await stop(self._llm)
+
+    async def _submit(
+        self,
+        prompts: Sequence[tuple[list[int], vllm.SamplingParams]],
+        n: int,
+        priority: Priority,
+        cache_salt: str | None,
+        **extra: Any,
+    ) -> list["_Job"]:
+        """Add the requests to the engine, which validates them; all or none. Raises EngineError."""
+        name = f"r{next(self._ids)}"
+        jobs: list[_Job] = []
+        is_complete = False
+        try:
+            with refusals():
+                for number, (ids, params) in enumerate(prompts):
+                    copies = (
+                        n if is_greedy(params) else 1
+                    )  # vLLM refuses several greedy samples of one request
+                    params.n = n // copies
+                    for copy in range(copies):
+                        collector = await self._llm.add_request(
+                            name,
+                            vllm.tokens_input(ids, cache_salt=cache_salt),
+                            params,
+                            priority=int(priority),
+                            **extra,
+                        )
+                        jobs.append(_Job(collector, number * n + copy, is_first_copy=copy == 0))
+            is_complete = True
+        finally:
+            if not is_complete:
+                await self._llm.abort(name)
+        return jobs
+
+    async def _events(
+        self,
+        jobs: list["_Job"],
+        prompt_tokens: int,
+        num_logprobs: int | None,
+        *,
+        readers: Callable[[], Reader] | None = None,
+        echoes: dict[int, str] | None = None,
+    ) -> AsyncGenerator[ChatEvent, None]:
+        tally = Tally(self._speller, num_logprobs, readers, echoes or {})
+        cached_tokens = 0
+        unfinished = list(jobs)
+        try:
+            with refusals():
+                for job in jobs:
+                    is_finished = False
+                    while not is_finished:
+                        output = job.collector.get_nowait() or await job.collector.get()
+                        if is_finished := output.finished:
+                            unfinished.remove(job)
+                            cached_tokens += output.num_cached_tokens if job.is_first_copy else 0
+                        for choice in output.outputs:
+                            if delta := tally.delta(job.index + choice.index, choice, output):
+                                yield delta
+            yield Usage(prompt_tokens, tally.completion_tokens, cached_tokens, tally.reasoning_tokens)
+        finally:
+            for job in unfinished:
+                await self._llm.abort(job.collector.request_id, internal=True)
+
+
+class _Job(msgspec.Struct, frozen=True):
+    """One request inside vLLM; its choices count from `index`."""
+
+    collector: Any
+    index: int
+    is_first_copy: bool

@@ -1,0 +1,97 @@
+"""Composition root: the only place that constructs and wires. Read it to see what there is and in which order."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from server import __version__, envelope
+from server.auth import Authentication, public_paths
+from server.catalog import Catalog
+from server.deps import Services
+from server.engine_envs import python_for
+from server.gateway import Gateway
+from server.http.context import RequestContext
+from server.http.disconnect import CancelOnDisconnect
+from server.http.draining import DrainHooks
+from server.http.guards import Guards
+from server.http.readiness import Readiness
+from server.keys import KeyRing
+from server.openai import ROUTERS as OPENAI_ROUTERS
+from server.router import Router
+from server.routes import ROUTERS as NATIVE_ROUTERS
+from server.settings import Settings
+from server.telemetry import Metrics
+from server.workers.backoff import RestartPolicy
+from server.workers.launch import Launcher
+from server.workers.process import Timeouts
+from server.workers.supervisor import Supervisor
+
+
+def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Services:
+    """Everything behind the routes; nothing runs yet."""
+    backends = catalog.backends.values()
+    router = Router(backends)
+    metrics = Metrics(models=router.frontends, backends=catalog.backends)
+    launcher = Launcher(settings.data_dir, lambda engine: python_for(engine, settings))
+    supervisor = Supervisor(
+        backends,
+        launcher.plan,
+        policy=RestartPolicy(max_deaths=settings.max_restarts),
+        timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
+    )
+    return Services(
+        settings=settings,
+        catalog=catalog,
+        gateway=Gateway(router, supervisor, metrics, secrets.token_bytes(16)),
+        supervisor=supervisor,
+        keys=keys,
+        metrics=metrics,
+        readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
+    )
+
+
+def create_app(services: Services) -> FastAPI:
+    """The ASGI application. Its lifespan runs the workers and keeps the keys fresh."""
+    settings = services.settings
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        keys = asyncio.create_task(services.keys.run(), name="keys.run")
+        try:
+            async with services.supervisor:
+                yield
+        finally:
+            keys.cancel()
+            await asyncio.gather(keys, return_exceptions=True)
+
+    app = FastAPI(
+        title="Hearth",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[  # outermost first
+            Middleware(RequestContext, metrics=services.metrics),
+            Middleware(Guards, settings=settings),
+            Middleware(Authentication, keys=services.keys, public_paths=public_paths(settings)),
+            Middleware(CancelOnDisconnect, metrics=services.metrics),
+        ],
+    )
+    app.state.services = services
+    envelope.install_handlers(app)
+    for router in (*NATIVE_ROUTERS, *OPENAI_ROUTERS):
+        app.include_router(router)
+    return app
+
+
+def drain_hooks(services: Services) -> DrainHooks:
+    """What a shutdown does to the services, step by step."""
+    return DrainHooks(
+        announce=services.readiness.start_draining,
+        close=services.supervisor.drain,
+        cut=services.supervisor.cut,
+    )

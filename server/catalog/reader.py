@@ -1,0 +1,96 @@
+"""Files of `model_configs/` to backend specs. Does not look for weights: that is seen when they load."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from engines.contract.spec import BackendSpec
+from server.catalog.check import Mistake, find_mistakes
+from server.catalog.options import find_option_mistakes
+from server.catalog.problems import CatalogError, Problem
+from server.catalog.strict_yaml import StrictYamlError, read_mapping
+
+SUFFIXES = frozenset({".yaml", ".yml"})
+
+
+class Catalog(msgspec.Struct, frozen=True):
+    """Every backend by id, in the order of the file names."""
+
+    backends: dict[str, BackendSpec]
+
+
+def read_catalog(models_dir: Path) -> Catalog:
+    """All YAML files directly in `models_dir`. Raises CatalogError with every problem of every file."""
+    try:
+        files = sorted(file for file in models_dir.iterdir() if file.suffix in SUFFIXES)
+    except OSError as error:
+        raise CatalogError([Problem(models_dir, "", f"cannot be read: {error.strerror}")]) from error
+    specs, problems = read_files(files)
+    if problems:
+        raise CatalogError(problems)
+    return Catalog({spec.id: spec for spec in specs.values()})
+
+
+def read_files(files: Sequence[Path]) -> tuple[dict[Path, BackendSpec], list[Problem]]:
+    """The specs of the files that are right by themselves, and all problems, also those between files."""
+    specs: dict[Path, BackendSpec] = {}
+    problems: list[Problem] = []
+    for file in files:
+        outcome = _read_file(file)
+        if isinstance(outcome, BackendSpec):
+            specs[file] = outcome
+        else:
+            problems += outcome
+    return specs, problems + list(_find_duplicates(specs))
+
+
+def _read_file(file: Path) -> BackendSpec | list[Problem]:
+    try:
+        written = read_mapping(file)
+    except StrictYamlError as error:
+        return [Problem(file, "", str(error))]
+    completed = _complete(written, file)
+    mistakes = [*find_mistakes(completed, BackendSpec), *_find_in_options(completed)]
+    if not mistakes:
+        spec = msgspec.convert(completed, BackendSpec)
+        mistakes = list(_find_between_keys(spec))
+    return [Problem(file, *mistake) for mistake in mistakes] if mistakes else spec
+
+
+def _complete(written: Mapping[object, object], file: Path) -> dict[object, object]:
+    """What may be left out or written shortly, put in full; anything wrong stays as it is, to be reported."""
+    full = {"id": "be_" + re.sub(r"[^a-z0-9]", "_", file.stem.lower()), **written}
+    frontends, weights = full.get("frontends"), full.get("weights")
+    if isinstance(frontends, list):
+        full["frontends"] = [{"slug": item} if isinstance(item, str) else item for item in frontends]
+    if isinstance(weights, str):
+        full["weights"] = os.path.realpath(file.parent / os.path.expanduser(weights))
+    return full
+
+
+def _find_in_options(completed: Mapping[object, object]) -> Iterator[Mistake]:
+    engine, options = completed.get("engine"), completed.get("options", {})
+    if isinstance(engine, str) and isinstance(options, dict):
+        yield from find_option_mistakes(engine, options)
+
+
+def _find_between_keys(spec: BackendSpec) -> Iterator[Mistake]:
+    if spec.max_output_tokens is not None and spec.max_output_tokens > spec.context_window:
+        yield Mistake("max_output_tokens", f"is above context_window ({spec.context_window})")
+
+
+def _find_duplicates(specs: Mapping[Path, BackendSpec]) -> Iterator[Problem]:
+    """Ids and public names that two files claim; the later file, by name, is at fault."""
+    owners: dict[str, Path] = {}
+    for file, spec in specs.items():
+        claims = [("id", spec.id)]
+        claims += [(f"frontends[{number}]", frontend.slug) for number, frontend in enumerate(spec.frontends)]
+        for path, name in claims:
+            first = owners.setdefault(name, file)
+            if first is not file:
+                yield Problem(file, path, f"`{name}` is already taken by {first}")
+            elif path != "id" and [slug for _, slug in claims].count(name) > 1:
+                yield Problem(file, path, f"`{name}` appears twice")

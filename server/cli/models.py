@@ -1,0 +1,88 @@
+"""`hearth models`, `ps`, `load`, `stop`: what the running server has and does."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from server.cli.client import ApiKey, call
+from server.cli.terminal import AsJson, ago, gibibytes, print_json, print_table
+
+models_app = typer.Typer(help="Show the models that clients can name.")
+_COLOURS = {"ready": "green", "failed": "red", "stopped": "dim"}
+BackendId = Annotated[str, typer.Argument(help="Id of the backend, as `hearth ps` shows it.")]
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Show the models that clients can name."""
+    if context.invoked_subcommand is None:
+        list_models(api_key, as_json)
+
+
+@models_app.command("list")
+def list_models(api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Show the models that clients can name."""
+    items = call("GET", "/v1/models?limit=100", api_key)["items"]
+    if as_json:
+        print_json(items)
+        return
+    rows = [
+        (item["slug"], item["modality"], str(item["context_window"]), _state(item), _licence(item))
+        for item in items
+    ]
+    print_table(("MODEL", "MODALITY", "CONTEXT", "STATE", "LICENCE"), rows, "The server has no models.")
+
+
+def ps(api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Show what every backend's worker is doing."""
+    items = call("GET", "/v1/backends", api_key)["items"]
+    if as_json:
+        print_json(items)
+        return
+    titles = ("BACKEND", "STATE", "FOR", "PID", "IN FLIGHT", "WAITING", "RESTARTS", "MEMORY", "LAST ERROR")
+    print_table(titles, map(_backend_row, items), "The server has no backends.")
+
+
+def load(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Load a backend now instead of at its first request."""
+    _change(backend, "load", api_key, as_json)
+
+
+def stop(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Let a backend's running requests end, then end its worker."""
+    _change(backend, "stop", api_key, as_json)
+
+
+def _change(backend: str, action: str, api_key: str | None, as_json: bool) -> None:
+    item = call("POST", f"/v1/backends/{backend}/{action}", api_key)
+    if as_json:
+        print_json(item)
+    else:
+        print(f"{backend}: {item.get('state', 'unknown')}; `hearth ps` shows how it goes on")
+
+
+def _backend_row(item: Mapping[str, Any]) -> tuple[str | Text | None, ...]:
+    since, pid = item.get("since"), item.get("pid")
+    return (
+        item["id"],
+        _state(item),
+        None if since is None else ago(datetime.fromisoformat(since)),
+        None if pid is None else str(pid),
+        *(str(item.get(name, 0)) for name in ("in_flight", "waiting", "restarts")),
+        gibibytes(item.get("rss_bytes")),
+        item.get("last_error"),
+    )
+
+
+def _state(item: Mapping[str, Any]) -> Text:
+    state = str(item.get("state", "unknown"))
+    detail = item.get("detail") or item.get("state_detail")
+    return Text(f"{state}: {detail}" if detail else state, style=_COLOURS.get(state, "yellow"))
+
+
+def _licence(item: Mapping[str, Any]) -> str | None:
+    licence = item.get("licence")
+    return None if licence is None else str(licence)

@@ -1,0 +1,56 @@
+"""What a route may ask for: the services behind the app, the caller, the request id. Constructs nothing."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from engines.contract.errors import ErrorCode
+from server.caller import Caller, Permission
+from server.errors import ServiceError
+from server.gateway import Gateway
+from server.http.readiness import Readiness
+from server.keys import KeyRing
+from server.settings import Settings
+from server.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from server.catalog import Catalog
+    from server.workers.supervisor import Supervisor
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that routes use, put together in `app.py`."""
+
+    settings: Settings
+    catalog: "Catalog"
+    gateway: Gateway
+    supervisor: "Supervisor"
+    keys: KeyRing
+    metrics: Metrics
+    readiness: Readiness = field(default_factory=Readiness)
+
+
+def services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+def caller(request: Request) -> Caller:
+    """The owner of the key; on public paths there is none and asking is a bug."""
+    found: Caller = request.scope["state"]["caller"]
+    return found
+
+
+def request_id(request: Request) -> str:
+    found: str = request.scope["state"]["request_id"]
+    return found
+
+
+def require(request: Request, permission: Permission) -> Caller:
+    """The caller, if the key carries `permission`. Raises ServiceError(AUTHZ_PERMISSION_DENIED)."""
+    found = caller(request)
+    if not found.may(permission):
+        raise ServiceError(ErrorCode.AUTHZ_PERMISSION_DENIED, f"this needs the permission {permission}")
+    return found

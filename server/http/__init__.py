@@ -1,0 +1,3 @@
+"""What surrounds every request: connection deadlines, guards, context, disconnects. Knows no route and no
+model.
+"""

@@ -1,0 +1,30 @@
+"""POST /oai/v1/chat/completions, also as /v1/chat/completions: OpenAI's chat, as its SDKs speak it."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from server.caller import Permission
+from server.deps import require, services
+from server.streaming import Answering, StreamTimes
+from server.wire import examples
+from server.wire.chat_body import ChatBody, parse
+from server.wire.chat_render import OpenAIChat
+from server.wire.heading import new_heading
+from server.wire.json_body import body_docs, read_json
+
+router = APIRouter(tags=["openai"])
+
+
+@router.post("/v1/chat/completions", include_in_schema=False)
+@router.post("/oai/v1/chat/completions", openapi_extra=body_docs(ChatBody, **examples.CHAT))
+async def chat_completions(request: Request) -> Response:
+    """Continue a conversation. `/v1/chat/completions` is the same."""
+    caller = require(request, Permission.MODELS_USE)
+    body = await read_json(request, ChatBody)
+    hub = services(request)
+    return Answering(
+        hub.gateway.run(body.model, parse(body), caller),
+        OpenAIChat(new_heading("chatcmpl", body.model), includes_usage=body.includes_usage),
+        is_streamed=bool(body.stream),
+        times=StreamTimes(write_s=hub.settings.write_timeout_s),
+    )

@@ -1,0 +1,30 @@
+"""POST /oai/v1/completions, also as /v1/completions: OpenAI's legacy text completion."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from server.caller import Permission
+from server.deps import require, services
+from server.streaming import Answering, StreamTimes
+from server.wire import examples
+from server.wire.completion_body import CompletionBody, parse_completion
+from server.wire.completion_render import OpenAICompletion
+from server.wire.heading import new_heading
+from server.wire.json_body import body_docs, read_json
+
+router = APIRouter(tags=["openai"])
+
+
+@router.post("/v1/completions", include_in_schema=False)
+@router.post("/oai/v1/completions", openapi_extra=body_docs(CompletionBody, **examples.COMPLETION))
+async def completions(request: Request) -> Response:
+    """Continue a text or a list of up to 64 texts or token lists. `/v1/completions` is the same."""
+    caller = require(request, Permission.MODELS_USE)
+    body = await read_json(request, CompletionBody)
+    hub = services(request)
+    return Answering(
+        hub.gateway.run(body.model, parse_completion(body), caller),
+        OpenAICompletion(new_heading("cmpl", body.model), includes_usage=body.includes_usage),
+        is_streamed=bool(body.stream),
+        times=StreamTimes(write_s=hub.settings.write_timeout_s),
+    )

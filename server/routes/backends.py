@@ -1,0 +1,56 @@
+"""GET /v1/backends, POST /v1/backends/{backend_id}/load and /stop: what runs, for those who manage models."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+
+from engines.contract.errors import ErrorCode
+from engines.contract.spec import BackendSpec
+from server.caller import Permission
+from server.deps import Services, request_id, require, services
+from server.envelope import Json, success
+from server.errors import ServiceError
+from server.wire.model_card import backend_card
+
+router = APIRouter(tags=["backends"])
+_BackendId = Annotated[str, Path(max_length=200)]
+
+
+@router.get("/v1/backends")
+async def list_backends(request: Request) -> Json:
+    """Every backend with the state of its worker."""
+    require(request, Permission.MODELS_MANAGE)
+    hub = services(request)
+    states = {state.backend_id: state for state in hub.supervisor.snapshot()}
+    items = [backend_card(spec, states.get(spec.id)) for spec in hub.catalog.backends.values()]
+    return Json(success({"items": items}, request_id(request)))
+
+
+@router.post("/v1/backends/{backend_id}/load", status_code=202)
+async def load_backend(request: Request, backend_id: _BackendId) -> Json:
+    """Start the backend's worker if it has none, also after it was given up. Answers at once."""
+    hub, spec = _managed(request, backend_id)
+    hub.supervisor.load(spec.id)
+    return _accepted(request, hub, spec)
+
+
+@router.post("/v1/backends/{backend_id}/stop", status_code=202)
+async def stop_backend(request: Request, backend_id: _BackendId) -> Json:
+    """Let running requests end, then end the worker. Answers at once."""
+    hub, spec = _managed(request, backend_id)
+    hub.supervisor.stop(spec.id)
+    return _accepted(request, hub, spec)
+
+
+def _managed(request: Request, backend_id: str) -> tuple[Services, BackendSpec]:
+    require(request, Permission.MODELS_MANAGE)
+    hub = services(request)
+    spec = hub.catalog.backends.get(backend_id)
+    if spec is None:
+        raise ServiceError(ErrorCode.NOT_FOUND, "No backend with this id is configured")
+    return hub, spec
+
+
+def _accepted(request: Request, hub: Services, spec: BackendSpec) -> Json:
+    states = {state.backend_id: state for state in hub.supervisor.snapshot()}
+    return Json(success(backend_card(spec, states.get(spec.id)), request_id(request)), status_code=202)

@@ -1,0 +1,44 @@
+"""Is it alive, is it ready, how is it doing, and the metrics. Bare bodies, as documented: no envelope."""
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from server.caller import Permission
+from server.deps import request_id, require, services
+from server.envelope import Json, success
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health")
+@router.get("/health/live")
+async def live() -> Json:
+    """The event loop turns. Depends on no model and no store."""
+    return Json({"status": "ok"})
+
+
+@router.get("/health/ready")
+async def ready(request: Request) -> Json:
+    """200 if this server should get requests, else 503. A model that is not loaded does not count."""
+    readiness = services(request).readiness
+    is_ready = readiness.is_ready()
+    word = "ready" if is_ready else "draining" if readiness.draining else "unavailable"
+    checks = {name: "ok" if passed else "failed" for name, passed in readiness.results().items()}
+    return Json({"status": word, "checks": checks}, status_code=200 if is_ready else 503)
+
+
+@router.get("/health/detailed")
+async def detailed(request: Request) -> Json:
+    """The state of every backend, with its last error. Needs `admin:access`."""
+    require(request, Permission.ADMIN_ACCESS)
+    found = services(request)
+    backends = [msgspec.to_builtins(status) for status in found.supervisor.snapshot()]
+    data = {"draining": found.readiness.draining, "checks": found.readiness.results(), "backends": backends}
+    return Json(success(data, request_id(request)))
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Prometheus text."""
+    return Response(services(request).metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

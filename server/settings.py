@@ -1,0 +1,231 @@
+"""Every setting of the server, read once from the environment and an optional TOML file. Knows no other
+module.
+
+`HEARTH_PORT=9000` sets `port`; `HEARTH_SETTINGS_FILE` names the file. The environment wins over the file.
+Whatever is wrong is reported together, and a name that does not exist is an error, not ignored.
+"""
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "HEARTH_"
+FILE_VARIABLE = "HEARTH_SETTINGS_FILE"
+CLIENT_KEY_VARIABLE = "HEARTH_API_KEY"  # the command line's own, no setting of the server
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; `problems` holds one sentence per fault."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Settings(BaseModel):
+    """The whole configuration of one server process. Made by `load_settings`; by itself it reads nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; any other than loopback needs a key and TLS."
+    )
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Further names that clients may send as Host, comma-separated, without a port."
+    )
+    behind_tls_proxy: bool = Field(
+        False, description="A proxy on this machine or network ends TLS in front of us."
+    )
+    data_dir: Path = Field(
+        Path(".hearth"), description="Where the store and everything else that is written lives."
+    )
+    models_dir: Path = Field(Path("model_configs"), description="Directory of the backends' YAML files.")
+    engines_dir: Path = Field(
+        Path(".hearth/engines"), description="Where `hearth engines install` puts environments."
+    )
+    engines_python: Path | None = Field(
+        None, description="Interpreter for every engine, instead of `engines_dir`."
+    )
+    database_url: str | None = Field(
+        None, repr=False, description="PostgreSQL URL; without it the store is a SQLite file in `data_dir`."
+    )
+    docs_public: bool | None = Field(
+        None, description="Serve /docs and /openapi.json without a key; by default on loopback only."
+    )
+    metrics_public: bool = Field(True, description="Serve /metrics without a key.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level logged."
+    )
+    max_body_bytes: PositiveInt = Field(8 * 1024 * 1024, description="Largest request body; above it 413.")
+    max_header_bytes: PositiveInt = Field(
+        32 * 1024, description="Largest sum of header names and values; above it 400."
+    )
+    max_headers: PositiveInt = Field(100, description="Most header lines of one request; above it 400.")
+    header_timeout_s: PositiveFloat = Field(
+        10.0, description="A connection must send a whole request head in this time."
+    )
+    body_timeout_s: PositiveFloat = Field(
+        30.0, description="Time for a body, plus one second per `min_body_rate` bytes."
+    )
+    min_body_rate: PositiveInt = Field(
+        16 * 1024, description="Bytes per second that extend `body_timeout_s`."
+    )
+    write_timeout_s: PositiveFloat = Field(
+        30.0, description="A client that accepts no byte for this long is cut off."
+    )
+    keep_alive_timeout_s: PositiveInt = Field(75, description="An idle connection is closed after this time.")
+    heartbeat_timeout_s: PositiveFloat = Field(10.0, description="A worker silent for this long is killed.")
+    max_restarts: PositiveInt = Field(
+        5, description="Deaths of a worker in five minutes after which it stays stopped."
+    )
+    drain_grace_s: NonNegativeFloat = Field(
+        5.0, description="After SIGTERM: not ready, but still accepting, for so long."
+    )
+    drain_timeout_s: PositiveFloat = Field(
+        30.0, description="After SIGTERM: running requests may take this long."
+    )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            backend = make_url(value).get_backend_name()
+        except ArgumentError:
+            raise ValueError("not a database URL") from None
+        if backend not in ("postgresql", "sqlite"):
+            raise ValueError("must begin with postgresql:// or sqlite:///")
+        return value
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    @property
+    def docs_open(self) -> bool:
+        return self.is_loopback if self.docs_public is None else self.docs_public
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """What clients may send as Host, in lower case, without a port."""
+        bound = f"[{self.host}]" if ":" in self.host else self.host
+        return frozenset(name.lower() for name in (*LOOPBACK_NAMES, bound, *self.allowed_hosts))
+
+    @property
+    def store_url(self) -> str:
+        """URL of the store, with its password if it has one: for `open_store` only."""
+        if self.database_url:
+            return self.database_url
+        return URL.create("sqlite", database=str(self.data_dir / "hearth.db")).render_as_string()
+
+    @property
+    def redacted_url(self) -> str:
+        """`store_url` fit to be printed."""
+        return make_url(self.store_url).set(query={}).render_as_string(hide_password=True)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
+    """The settings of this process; `overrides` (the command line) win over all. Raises SettingsError."""
+    problems: list[str] = []
+    from_environment = _environment_values(environ, problems)
+    from_file = _file_values(environ.get(FILE_VARIABLE), problems)
+    values = from_file | from_environment | overrides
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        problems += [_describe(problem, from_environment, from_file) for problem in error.errors()]
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def check_binding(settings: Settings, has_keys: bool) -> list[str]:
+    """What forbids listening on `settings.host`; empty if nothing does."""
+    if settings.is_loopback:
+        return []
+    problems = []
+    if not has_keys:
+        problems.append(
+            f"host {settings.host} is not loopback and no API key exists: run `hearth keys create` first"
+        )
+    if not settings.behind_tls_proxy:
+        problems.append(
+            f"host {settings.host} is not loopback: put a TLS proxy in front and set"
+            f" {PREFIX}BEHIND_TLS_PROXY=true"
+        )
+    return problems
+
+
+def _environment_values(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name in (FILE_VARIABLE, CLIENT_KEY_VARIABLE):
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key in Settings.model_fields:
+            values[key] = value
+        else:
+            problems.append(f"{name}: no such setting{_nearest(key, prefix=PREFIX)}")
+    return values
+
+
+def _file_values(path: str | None, problems: list[str]) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{FILE_VARIABLE}: cannot read {path}: {type(error).__name__}")
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{path}: {error}")
+        return {}
+    for key in values.keys() - Settings.model_fields.keys():
+        problems.append(f"{path}: {key}: no such setting{_nearest(key)}")
+        del values[key]
+    return values
+
+
+def _nearest(key: str, prefix: str = "") -> str:
+    close = difflib.get_close_matches(key, Settings.model_fields, n=1)
+    if not close:
+        return ""
+    return f", did you mean {prefix + close[0].upper() if prefix else close[0]}?"
+
+
+def _describe(problem: Mapping[str, Any], environment: Mapping[str, Any], file: Mapping[str, Any]) -> str:
+    key = str(problem["loc"][0])
+    source = f"{PREFIX}{key.upper()}" if key in environment else f"{key} in the file" if key in file else key
+    return f"{source}: {problem['msg']}"

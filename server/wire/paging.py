@@ -1,0 +1,35 @@
+"""Cursor paging over a list that is sorted by a name: opaque to clients, stable when entries come and go."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from server.envelope import Pagination
+from server.errors import invalid
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+_Entry = TypeVar("_Entry")
+
+
+def page(
+    entries: Sequence[_Entry], name: Callable[[_Entry], str], *, limit: int, cursor: str | None
+) -> tuple[list[_Entry], Pagination]:
+    """The next `limit` of `entries`, which are sorted by `name`. Raises VALIDATION_ERROR about `cursor`."""
+    after = None if cursor is None else _decode(cursor)
+    rest = [entry for entry in entries if after is None or name(entry) > after]
+    found = rest[:limit]
+    has_more = len(rest) > limit
+    return found, Pagination(has_more=has_more, next_cursor=_encode(name(found[-1])) if has_more else None)
+
+
+def _encode(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise invalid("cursor", "is not a cursor of this list") from None

@@ -1,0 +1,51 @@
+"""A gateway without workers: remembers what it was asked and plays prepared batches."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from engines.contract.chat import ChatRequest, Delta, GenerateRequest
+from engines.contract.types import Priority, Usage
+from server.caller import Caller
+from server.errors import ServiceError
+
+Batch = list[Delta]
+
+
+class FakeCall:
+    """Like `server.gateway.Call`; an error among the batches is raised in its place."""
+
+    def __init__(self, model: str, batches: list[Batch | ServiceError], *, can_stream: bool) -> None:
+        self.model = model
+        self.backend_id = "be_fake"
+        self.can_stream = can_stream
+        self.usage = Usage(3, 2)
+        self._batches = iter(batches)
+
+    async def next_batch(self) -> Batch | None:
+        batch = next(self._batches, None)
+        if isinstance(batch, ServiceError):
+            raise batch
+        return batch
+
+
+class FakeGateway:
+    """Answers every request with `batches`, or refuses it with `refusal`."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch | ServiceError] = [[Delta(0, "hi")], [Delta(0, "!", finish_reason="stop")]]
+        self.refusal: ServiceError | None = None
+        self.can_stream = True
+        self.asked: list[tuple[str, ChatRequest | GenerateRequest]] = []
+
+    @asynccontextmanager
+    async def run(
+        self,
+        model: str,
+        request: ChatRequest | GenerateRequest,
+        caller: Caller,
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> AsyncIterator[FakeCall]:
+        self.asked.append((model, request))
+        if self.refusal is not None:
+            raise self.refusal
+        yield FakeCall(model, self.batches, can_stream=self.can_stream)

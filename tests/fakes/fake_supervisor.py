@@ -1,0 +1,38 @@
+"""A supervisor without workers: shows prepared states and remembers what it was told."""
+
+import datetime
+
+from server.workers.status import BackendStatus, WorkerState
+
+SINCE = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+
+
+def backend_status(backend_id: str, state: WorkerState, **fields: object) -> BackendStatus:
+    values: dict[str, object] = {
+        "detail": None,
+        "since": SINCE,
+        "in_flight": 0,
+        "waiting": 0,
+        "restarts": 0,
+        "last_error": None,
+    }
+    return BackendStatus(backend_id=backend_id, state=state, **(values | fields))  # type: ignore[arg-type]  # a test's
+
+
+class FakeSupervisor:
+    """`told` holds the commands in order."""
+
+    def __init__(self, *states: BackendStatus) -> None:
+        self.states = {state.backend_id: state for state in states}
+        self.told: list[tuple[str, str]] = []
+
+    def snapshot(self) -> list[BackendStatus]:
+        return list(self.states.values())
+
+    def load(self, backend_id: str) -> None:
+        self.told.append(("load", backend_id))
+        self.states[backend_id] = backend_status(backend_id, WorkerState.STARTING)
+
+    def stop(self, backend_id: str) -> None:
+        self.told.append(("stop", backend_id))
+        self.states[backend_id] = backend_status(backend_id, WorkerState.DRAINING)

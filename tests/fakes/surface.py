@@ -1,0 +1,65 @@
+"""All routes over fakes, without the layers in front of them, called in this process."""
+
+from types import SimpleNamespace
+
+import httpx
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from engines.contract.spec import BackendSpec, Capabilities, Frontend
+from engines.contract.types import Modality
+from server.caller import Caller, Permission
+from server.envelope import install_handlers
+from server.openai import ROUTERS as OPENAI_ROUTERS
+from server.routes import ROUTERS as NATIVE_ROUTERS
+from server.settings import Settings
+from server.workers.status import WorkerState
+from tests.fakes.fake_gateway import FakeGateway
+from tests.fakes.fake_supervisor import FakeSupervisor, backend_status
+
+REQUEST_ID = "req_test"
+
+
+def backend(backend_id: str, *slugs: str, max_output_tokens: int | None = 64) -> BackendSpec:
+    return BackendSpec(
+        id=backend_id,
+        engine="fake_chat",
+        modality=Modality.CHAT,
+        frontends=tuple(Frontend(slug) for slug in slugs),
+        weights="/nowhere",
+        licence="none",
+        context_window=256,
+        max_output_tokens=max_output_tokens,
+        capabilities=Capabilities(tools=True),
+    )
+
+
+class Surface:
+    """An app with two backends: `be_a` (a/one, a/two) is ready, `be_b` (b/one) is stopped."""
+
+    def __init__(self) -> None:
+        specs = (backend("be_a", "a/two", "a/one"), backend("be_b", "b/one", max_output_tokens=None))
+        self.gateway = FakeGateway()
+        self.supervisor = FakeSupervisor(
+            backend_status("be_a", WorkerState.READY, rss_bytes=1000, load_s=1.5),
+            backend_status("be_b", WorkerState.STOPPED),
+        )
+        self.permissions = frozenset(Permission)
+        self.models: frozenset[str] | None = None
+        self.app = FastAPI()
+        install_handlers(self.app)
+        for router in NATIVE_ROUTERS + OPENAI_ROUTERS:
+            self.app.include_router(router)
+        self.app.state.services = SimpleNamespace(
+            settings=Settings(),
+            catalog=SimpleNamespace(backends={spec.id: spec for spec in specs}),
+            gateway=self.gateway,
+            supervisor=self.supervisor,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = Caller("key_1", "test", self.permissions, self.models)
+        await self.app(scope | {"state": {"caller": caller, "request_id": REQUEST_ID}}, receive, send)
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app=self), base_url="http://localhost")

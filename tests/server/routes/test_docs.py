@@ -1,0 +1,28 @@
+"""What /openapi.json says about our own routes."""
+
+from typing import Any
+
+import pytest
+
+from tests.fakes.surface import Surface
+
+BODIES = ["/v1/inference/chat", "/v1/inference/generate", "/oai/v1/chat/completions", "/oai/v1/completions"]
+
+
+def operations(surface: Surface) -> dict[tuple[str, str], dict[str, Any]]:
+    paths = surface.app.openapi()["paths"]
+    return {(path, method): spec for path, methods in paths.items() for method, spec in methods.items()}
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_body_is_described_with_examples(surface: Surface, path: str) -> None:
+    content = operations(surface)[(path, "post")]["requestBody"]["content"]["application/json"]
+
+    assert "model" in content["schema"]["required"]
+    assert content["examples"]
+
+
+def test_operations_have_ids_of_their_own(surface: Surface) -> None:
+    ids = [spec["operationId"] for spec in operations(surface).values()]
+
+    assert len(ids) == len(set(ids))

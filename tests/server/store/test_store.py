@@ -1,0 +1,172 @@
+"""Opening a store: safe settings, migrations, and refusals that name the file and the way out."""
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, create_engine, inspect, text
+
+from server.store import CorruptStoreError, StoreError, open_store
+from server.store.engine import journal_mode
+from server.store.migrations import STEPS, StoreTooNewError, migrate
+from server.store.schema import metadata
+
+INSERT_KEY = (
+    "INSERT INTO api_keys (id, digest, name, permissions, created_at)"
+    " VALUES (:id, :id, :id, '[]', '2026-01-01 00:00:00')"
+)
+
+
+def url_of(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def test_new_store_is_private_and_durable(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "hearth.db"
+    store = open_store(url_of(path))
+
+    with store.reading() as connection:
+        pragmas = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("synchronous", "foreign_keys", "busy_timeout", "journal_mode")
+        }
+
+    store.close()
+    full = 2
+    expected_journal = journal_mode(sqlite3.sqlite_version_info).lower()
+    assert pragmas == {
+        "synchronous": full,
+        "foreign_keys": 1,
+        "busy_timeout": 5000,
+        "journal_mode": expected_journal,
+    }
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("library", "mode"),
+    [((3, 40, 1), "DELETE"), ((3, 51, 2), "DELETE"), ((3, 51, 3), "WAL"), ((3, 54, 1), "WAL")],
+)
+def test_wal_waits_for_the_library_without_the_reset_race(library: tuple[int, ...], mode: str) -> None:
+    assert journal_mode(library) == mode
+
+
+def test_readers_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    store = open_store(url_of(tmp_path / "hearth.db"))
+
+    with store.reading() as first, store.reading() as second:
+        query = text("SELECT count(*) FROM api_keys")
+        found = [first.execute(query).scalar(), second.execute(query).scalar()]
+
+    store.close()
+    assert found == [0, 0]
+
+
+def test_transaction_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None:
+    store = open_store(url_of(tmp_path / "hearth.db"))
+
+    with pytest.raises(RuntimeError), store.transaction() as connection:
+        connection.execute(text("CREATE TABLE half (a INTEGER)"))
+        raise RuntimeError("power cut")
+
+    with store.reading() as connection:
+        tables = inspect(connection).get_table_names()
+    store.close()
+    assert "half" not in tables
+
+
+def test_migrations_make_the_schema_that_the_code_uses(tmp_path: Path) -> None:
+    engine = create_engine(url_of(tmp_path / "hearth.db"))
+    migrate(engine)
+
+    found = {
+        table: {column["name"]: column["nullable"] for column in inspect(engine).get_columns(table)}
+        for table in inspect(engine).get_table_names()
+    }
+
+    engine.dispose()
+    assert found == {
+        table.name: {column.name: column.nullable for column in table.columns}
+        for table in metadata.tables.values()
+    }
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        store = open_store(url_of(tmp_path / "hearth.db"))
+        with store.reading() as connection:
+            versions = connection.execute(text("SELECT version FROM schema_version")).scalars().all()
+        store.close()
+
+        assert versions == [len(STEPS)]
+
+
+def test_failed_step_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "hearth.db"
+    open_store(url_of(path)).close()
+
+    def fails_half_way(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE half (a INTEGER)"))
+        raise RuntimeError("disk full")
+
+    store = open_store(url_of(path))
+    with pytest.raises(RuntimeError):
+        migrate(store.engine, (*STEPS, fails_half_way))
+
+    with store.reading() as connection:
+        assert "half" not in inspect(connection).get_table_names()
+        assert connection.execute(text("SELECT version FROM schema_version")).scalar() == len(STEPS)
+    store.close()
+
+
+def test_older_server_refuses_a_newer_store(tmp_path: Path) -> None:
+    path = tmp_path / "hearth.db"
+    open_store(url_of(path)).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    connection.close()
+
+    with pytest.raises(StoreError, match="schema 99, this version knows up to") as caught:
+        open_store(url_of(path))
+
+    assert isinstance(caught.value.__cause__, StoreTooNewError)
+
+
+@pytest.mark.parametrize("damage", ["header", "page"])
+def test_damaged_store_is_named_and_left_alone(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "hearth.db"
+    store = open_store(url_of(path))
+    with store.transaction() as connection:
+        for number in range(200):
+            connection.execute(text(INSERT_KEY), {"id": f"{number:040}"})
+    store.close()
+    content = bytearray(path.read_bytes())
+    start = 0 if damage == "header" else len(content) // 2
+    content[start : start + 4096] = b"\xde\xad" * 2048
+    path.write_bytes(content)
+
+    with pytest.raises(CorruptStoreError) as caught:
+        open_store(url_of(path))
+
+    assert str(path) in str(caught.value)
+    assert "restore" in str(caught.value)
+    assert path.read_bytes() == bytes(content)
+
+
+def test_unwritable_place_is_told_in_one_sentence(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+
+    with pytest.raises(StoreError, match="cannot write the store"):
+        open_store(url_of(blocked / "hearth.db"))
+
+
+def test_unreachable_database_is_told_without_its_password() -> None:
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+    with pytest.raises(StoreError) as caught:
+        open_store("postgresql://hearth:pa55word@127.0.0.1:1/hearth?sslpassword=pa55word")
+
+    assert "127.0.0.1" in str(caught.value)
+    assert "pa55word" not in str(caught.value)

@@ -1,0 +1,58 @@
+"""What a backend cannot do is refused with the field that asks for it."""
+
+import msgspec
+import pytest
+
+from engines.contract.chat import ChatRequest, GenerateRequest, Message, OutputFormat, Tool
+from engines.contract.errors import ErrorCode
+from engines.contract.spec import BackendSpec, Capabilities
+from server.capabilities import check_capabilities
+from server.errors import ServiceError
+from tests.fakes.surface import backend
+
+HELLO = (Message("user", "hi"),)
+PLAIN = Capabilities(tools=False, structured_output=False, reasoning=False)
+
+
+def spec(capabilities: Capabilities = PLAIN) -> BackendSpec:
+    return msgspec.structs.replace(backend("be_a", "a/one"), capabilities=capabilities)
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (ChatRequest(HELLO, tools=(Tool("f"),)), "tools"),
+        (ChatRequest(HELLO, thinking=True), "thinking"),
+        (ChatRequest(HELLO, output_format=OutputFormat("json_object")), "response_format"),
+        (GenerateRequest(("hi",), output_format=OutputFormat("json_object")), "response_format"),
+        (ChatRequest((Message("user", "x" * 40_000), Message("user", "x" * 40_000))), "messages"),
+        (GenerateRequest(("x" * 80_000,)), "prompt"),
+        (GenerateRequest(((1,) * 257,)), "prompt"),
+        (GenerateRequest(("hi", "x" * 80_000)), "prompt.1"),
+    ],
+)
+def test_request_beyond_the_backend_is_refused(request_: ChatRequest | GenerateRequest, field: str) -> None:
+    with pytest.raises(ServiceError) as refusal:
+        check_capabilities(spec(), request_)
+
+    assert refusal.value.code is ErrorCode.VALIDATION_ERROR
+    assert refusal.value.details[0].field == field
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ChatRequest(HELLO),
+        ChatRequest(HELLO, thinking=False),
+        ChatRequest((Message("user", "x" * 60_000),)),
+        GenerateRequest(((1,) * 256,)),
+    ],
+)
+def test_request_within_the_backend_passes(request_: ChatRequest | GenerateRequest) -> None:
+    check_capabilities(spec(), request_)
+
+
+def test_capable_backend_takes_everything() -> None:
+    request = ChatRequest(HELLO, tools=(Tool("f"),), thinking=True, output_format=OutputFormat("json_object"))
+
+    check_capabilities(spec(Capabilities(tools=True, reasoning=True)), request)
