@@ -10,7 +10,7 @@ import hmac
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from types import MappingProxyType
@@ -49,9 +49,7 @@ class Secret:
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
-    """What is known of a key. `models` None means all; `created_by` is the id of the key that made it, None
-    the operator.
-    """
+    """Metadata. `models` None: all. `created_by`: the id of the key that made it, None: the operator."""
 
     id: str
     name: str
@@ -81,13 +79,18 @@ _NOBODY = _Entry(digest=bytes(32), caller=None, expires=_NEVER)
 
 
 class KeyRing:
-    """The keys of one store. Methods block on the store except `verify`, `verify_fresh`, `is_fresh` and
-    `run`.
-    """
+    """The keys of one store. What is not async blocks, but for `verify`, `has_usable` and `is_fresh`."""
 
-    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], float] = time.time,
+        *,
+        refresh_gap_s: float = MIN_REFRESH_GAP_S,
+    ) -> None:
         self._store = store
         self._now = now
+        self._refresh_gap_s = refresh_gap_s
         self._entries: Mapping[bytes, _Entry] = MappingProxyType({})
         self._reading_numbers = itertools.count(1)
         self._installed = 0
@@ -134,9 +137,7 @@ class KeyRing:
             return [_record(row) for row in connection.execute(query).mappings()]
 
     def revoke(self, key_id: str, actor: str | None = None) -> bool:
-        """End a key for good, in this process at once. False if there is no such key or it was revoked
-        before.
-        """
+        """End a key for good, in this process at once. False if there is none or it was revoked before."""
         living = (api_keys.c.id == key_id) & api_keys.c.revoked_at.is_(None)
         with self._store.transaction() as connection:
             revoked = connection.execute(
@@ -190,17 +191,21 @@ class KeyRing:
                 await self._write_last_used()
 
     def refresh(self) -> None:
-        """Read all keys. Raises SQLAlchemyError."""
+        """Read all keys that are not revoked. Raises SQLAlchemyError."""
+        self._install(*self._begin_reading())
+
+    def _begin_reading(self) -> tuple[int, Sequence[RowMapping]]:
         number = next(self._reading_numbers)
-        begun_at = time.monotonic()
+        living = select(api_keys).where(api_keys.c.revoked_at.is_(None))
         with self._store.reading() as connection:
-            rows = connection.execute(select(api_keys)).mappings().all()
-        if number > self._installed:  # a slow reading must not undo a revocation that came after it
-            self._installed = number
-            self._read_at = begun_at
-            self._entries = {
-                bytes.fromhex(row["digest"]): _entry(row["digest"], _record(row)) for row in rows
-            }
+            return number, connection.execute(living).mappings().all()
+
+    def _install(self, number: int, rows: Sequence[RowMapping]) -> None:
+        if number < self._installed:  # a slow reading must not undo a revocation that came after it
+            return
+        self._installed = number
+        self._read_at = time.monotonic()
+        self._entries = {bytes.fromhex(row["digest"]): _entry(row["digest"], _record(row)) for row in rows}
 
     def flush_last_used(self) -> None:
         """Store when keys were last used. Raises SQLAlchemyError."""
@@ -208,17 +213,20 @@ class KeyRing:
         if not used:
             return
         with self._store.transaction() as connection:
-            for key_id, moment in used.items():
+            for key_id, moment in sorted(used.items()):  # in one order everywhere, so that nobody deadlocks
                 seen = update(api_keys).where(api_keys.c.id == key_id)
                 connection.execute(seen.values(last_used_at=datetime.fromtimestamp(moment, UTC)))
 
     def close(self) -> None:
-        """Write what is left to write, close the store."""
-        self.flush_last_used()
+        """Write when keys were last used, if that can be written, and close the store."""
+        try:
+            self.flush_last_used()
+        except SQLAlchemyError as error:
+            log_event("keys.last_used_lost", exception=error)
         self._store.close()
 
     async def _read_after_gap(self) -> None:
-        await asyncio.sleep(max(0.0, self._read_at + MIN_REFRESH_GAP_S - time.monotonic()))
+        await asyncio.sleep(max(0.0, self._read_at + self._refresh_gap_s - time.monotonic()))
         self._next_reading = None  # whoever comes now needs a later reading
         await self._read()
 
@@ -243,11 +251,9 @@ def _digest(secret: str) -> bytes:
 
 
 def _record(row: RowMapping) -> KeyRecord:
-    known = frozenset(Permission)
     fields = {name: row[name] for name in KeyRecord.__struct_fields__}
-    fields["permissions"] = [
-        name for name in row["permissions"] if name in known
-    ]  # a newer server may know more
+    known = frozenset(Permission)  # a newer server may have written others
+    fields["permissions"] = [name for name in row["permissions"] if name in known]
     return msgspec.convert(fields, KeyRecord)
 
 
@@ -260,6 +266,6 @@ def _entry(digest: str, record: KeyRecord) -> _Entry:
     )
     return _Entry(
         digest=bytes.fromhex(digest),
-        caller=None if record.revoked_at else caller,
+        caller=caller,
         expires=record.expires_at.timestamp() if record.expires_at else _NEVER,
     )

@@ -136,6 +136,7 @@ class Metrics:
             "backend_id",
         )
         self._restarts = self._counter("hearth_worker_restarts_total", "Workers started again", "backend_id")
+        self._restarts_seen: dict[str, int] = {}
         self._disconnects = self._counter(
             "hearth_disconnects_total", "Clients that left before their answer ended"
         )
@@ -155,14 +156,16 @@ class Metrics:
     def observe_first_token(self, model: str, seconds: float) -> None:
         self._first_tokens.labels(_bounded(model, self._models)).observe(seconds)
 
-    def set_backend(self, backend_id: str, *, is_healthy: bool, in_flight: int, is_given_up: bool) -> None:
+    def set_backend(
+        self, backend_id: str, *, is_healthy: bool, in_flight: int, is_given_up: bool, restarts: int
+    ) -> None:
+        """How a backend is now; `restarts` is the number since the server's start."""
         backend_id = _bounded(backend_id, self._backends)
         self._health.labels(backend_id).set(is_healthy)
         self._in_flight.labels(backend_id).set(in_flight)
         self._breaker.labels(backend_id).set(is_given_up)
-
-    def count_restart(self, backend_id: str) -> None:
-        self._restarts.labels(_bounded(backend_id, self._backends)).inc()
+        self._restarts.labels(backend_id).inc(restarts - self._restarts_seen.get(backend_id, 0))
+        self._restarts_seen[backend_id] = restarts
 
     def count_disconnect(self) -> None:
         self._disconnects.inc()

@@ -16,22 +16,25 @@ def main() -> int:
     parser.add_argument(
         "--lifeline", type=int, help="inherited read end of a pipe that the server holds open"
     )
+    parser.add_argument(
+        "--close-timeout-s", type=float, default=10.0, help="how long the engine may take to close"
+    )
     arguments = parser.parse_args()
     lifeline.arm(arguments.lifeline)
     os.umask(0o077)
     environment.prepare()
     logs.configure()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        code = runner.run(_run(arguments.socket))
+        code = runner.run(_run(arguments.socket, arguments.close_timeout_s))
         logging.shutdown()
         sys.stderr.flush()
         os._exit(code)  # a library's threads or atexit hooks must not keep a stopped worker alive
 
 
-async def _run(socket: str) -> int:
+async def _run(socket: str, close_timeout_s: float) -> int:
     from engines.runtime.loop import Worker
 
-    return await Worker().run(socket)
+    return await Worker(close_timeout_s).run(socket)
 
 
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":

@@ -34,13 +34,13 @@ from engines.runtime.outbox import Outbox
 EXIT_OK, EXIT_CRASHED, EXIT_LOAD_FAILED, EXIT_NO_SUPERVISOR, EXIT_ENGINE_DIED = 0, 1, 3, 4, 5
 _FIRST_CONNECTION_S = 60.0
 _STATS_EVERY_S = 1.0
-_CLOSE_S = 20.0
 
 
 class Worker:
     """Serves one Unix socket. `run` returns the process's exit code."""
 
-    def __init__(self) -> None:
+    def __init__(self, close_timeout_s: float) -> None:
+        self._close_timeout_s = close_timeout_s
         self._connections: list[Connection] = []
         self._engine: Engine | None = None
         self._ready: Ready | None = None
@@ -204,7 +204,7 @@ class Worker:
         if self._engine is None:
             return
         try:
-            async with asyncio.timeout(_CLOSE_S):
+            async with asyncio.timeout(self._close_timeout_s):
                 await self._engine.close()
         except TimeoutError:
-            log_event("engine.hung", closing_s=_CLOSE_S)
+            log_event("engine.hung", closing_s=self._close_timeout_s)

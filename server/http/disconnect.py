@@ -28,10 +28,8 @@ class CancelOnDisconnect:
         try:
             await self._app(scope, watch.receive, send)
         except asyncio.CancelledError:
-            if not watch.takes_back_cancellation():
+            if not watch.was_the_only_one_to_cancel():
                 raise
-        else:
-            watch.takes_back_cancellation()
         finally:
             watch.close()
             if watch.client_left:
@@ -61,13 +59,15 @@ class _Watch:
             self._listener = asyncio.create_task(self._listen(), name="request.disconnect")
         return message
 
-    def takes_back_cancellation(self) -> bool:
-        """Whether the cancellation of the handler was ours alone; then it is undone."""
-        return self.client_left and self._handler is not None and self._handler.uncancel() == 0
+    def was_the_only_one_to_cancel(self) -> bool:
+        return self.client_left and self._handler is not None and self._handler.cancelling() == 1
 
     def close(self) -> None:
+        """Stop listening and take our own cancellation back, so that the server's task goes on whole."""
         if self._listener is not None:
             self._listener.cancel()
+        if self.client_left and self._handler is not None:
+            self._handler.uncancel()
 
     async def _listen(self) -> Message:
         message = await self._receive()

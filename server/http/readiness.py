@@ -1,4 +1,4 @@
-"""Whether this server should get traffic. A model that is not loaded does not count: that is the model's own state."""
+"""Whether this server should get traffic. Knows no model: one that is not loaded does not count."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

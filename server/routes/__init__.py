@@ -1,6 +1,6 @@
 """The native surface: one file per resource, one line here per file."""
 
-from server.routes import backends, chat, generate, health, keys, me, models
+from server.routes import backends, chat, generate, health, keys, me, models, reference
 
 ROUTERS = (
     backends.router,
@@ -10,4 +10,5 @@ ROUTERS = (
     keys.router,
     me.router,
     models.router,
+    reference.router,
 )

@@ -18,7 +18,7 @@ _BackendId = Annotated[str, Path(max_length=200)]
 
 @router.get("/v1/backends")
 async def list_backends(request: Request) -> Json:
-    """Every backend with the state of its worker."""
+    """Every backend with the state of its worker. Needs `models:manage`."""
     require(request, Permission.MODELS_MANAGE)
     hub = services(request)
     states = {state.backend_id: state for state in hub.supervisor.snapshot()}
@@ -28,7 +28,10 @@ async def list_backends(request: Request) -> Json:
 
 @router.post("/v1/backends/{backend_id}/load", status_code=202)
 async def load_backend(request: Request, backend_id: _BackendId) -> Json:
-    """Start the backend's worker if it has none, also after it was given up. Answers at once."""
+    """Start the backend's worker if it has none, also after it was given up. Answers at once.
+
+    Needs `models:manage`.
+    """
     hub, spec = _managed(request, backend_id)
     hub.supervisor.load(spec.id)
     return _accepted(request, hub, spec)
@@ -36,7 +39,7 @@ async def load_backend(request: Request, backend_id: _BackendId) -> Json:
 
 @router.post("/v1/backends/{backend_id}/stop", status_code=202)
 async def stop_backend(request: Request, backend_id: _BackendId) -> Json:
-    """Let running requests end, then end the worker. Answers at once."""
+    """Let running requests end, then end the worker. Answers at once. Needs `models:manage`."""
     hub, spec = _managed(request, backend_id)
     hub.supervisor.stop(spec.id)
     return _accepted(request, hub, spec)

@@ -41,4 +41,13 @@ async def detailed(request: Request) -> Json:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Prometheus text."""
-    return Response(services(request).metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    found = services(request)
+    for status in found.supervisor.snapshot():
+        found.metrics.set_backend(
+            status.backend_id,
+            is_healthy=status.state == "ready",
+            in_flight=status.in_flight,
+            is_given_up=status.state == "failed",
+            restarts=status.restarts,
+        )
+    return Response(found.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

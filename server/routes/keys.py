@@ -18,9 +18,7 @@ router = APIRouter(prefix="/v1/api-keys", tags=["keys"])
 
 
 class NewKeyBody(BaseModel):
-    """`permissions` and `models` default to the caller's own; `assigned_user_id` is accepted for compatibility,
-    null only.
-    """
+    """`permissions` and `models` default to the caller's own; of `assigned_user_id` only null is known."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Path, Query, Request
 from server.caller import Permission
 from server.deps import request_id, require, services
 from server.envelope import Json, success
+from server.wire.answer_docs import native_listing
 from server.wire.listing import find_model, usable_models
 from server.wire.model_card import model_card
 from server.wire.paging import DEFAULT_LIMIT, MAX_LIMIT, page
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], responses=native_listing())
 
 
 @router.get("/v1/models")
@@ -22,7 +23,7 @@ async def list_models(
     modality: Annotated[Literal["chat", "embedding", "image", "audio"] | None, Query()] = None,
     status: Annotated[Literal["active", "deprecated"] | None, Query()] = None,
 ) -> Json:
-    """The models that this key may use, by slug.
+    """The models that this key may use, by slug. Needs `models:list`.
 
     `health_status` is `healthy` only for a model that answers now, or that loads when asked and has not
     failed; `state` says which. Every model here is `active`.
@@ -42,7 +43,7 @@ async def list_models(
 
 @router.get("/v1/models/{slug:path}")
 async def get_model(request: Request, slug: Annotated[str, Path(max_length=200)]) -> Json:
-    """One model. Slashes of the slug may be sent raw or as `%2F`."""
+    """One model. Slashes of the slug may be sent raw or as `%2F`. Needs `models:list`."""
     caller = require(request, Permission.MODELS_LIST)
     hub = services(request)
     model = find_model(hub.catalog.backends.values(), slug, caller)

@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag
 from engines.contract.chat import Tool, ToolChoice
 from server.errors import invalid
 from server.wire.fields import Body, FunctionName
-from server.wire.json_schema import check_object_schema
+from server.wire.json_schema import MAX_TOOLS_BYTES, check_object_schema
 from server.wire.problems import OURS
 
 
@@ -51,15 +51,18 @@ ToolChoiceBody = Annotated[
 def tools(bodies: list[ToolBody] | None) -> tuple[Tool, ...]:
     """Raises VALIDATION_ERROR for names given twice and for parameters that are no bounded object schema."""
     offered: dict[str, Tool] = {}
+    size_bytes = 0
     for number, body in enumerate(bodies or ()):
         function = body.function
         if function.name in offered:
             raise invalid(f"tools.{number}.function.name", "is the name of an earlier tool")
         if function.parameters is not None:
-            check_object_schema(function.parameters, f"tools.{number}.function.parameters")
+            size_bytes += check_object_schema(function.parameters, f"tools.{number}.function.parameters")
         offered[function.name] = Tool(
             function.name, function.description, function.parameters, bool(function.strict)
         )
+    if size_bytes > MAX_TOOLS_BYTES:
+        raise invalid("tools", f"must have at most {MAX_TOOLS_BYTES} bytes of parameters together")
     return tuple(offered.values())
 
 

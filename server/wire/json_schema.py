@@ -9,25 +9,27 @@ from server.errors import invalid
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_SCHEMA_DEPTH = 32
 MAX_PATTERN_BYTES = 2 * 1024
+MAX_TOOLS_BYTES = 256 * 1024
 
 
-def check_schema(schema: dict[str, Any], field: str) -> None:
-    """Raises VALIDATION_ERROR about `field`. Whether the schema makes sense is for the engine to say."""
-    if len(orjson.dumps(schema)) > MAX_SCHEMA_BYTES:
+def check_schema(schema: dict[str, Any], field: str) -> int:
+    """The size in bytes. Raises VALIDATION_ERROR about `field`. What it means is for the engine to say."""
+    size_bytes = len(orjson.dumps(schema))
+    if size_bytes > MAX_SCHEMA_BYTES:
         raise invalid(field, f"must have at most {MAX_SCHEMA_BYTES} bytes")
     level: list[Any] = [schema]
     for _ in range(MAX_SCHEMA_DEPTH):
         level = [child for node in level for child in _children(node, field)]
         if not level:
-            return
+            return size_bytes
     raise invalid(field, f"must not be nested deeper than {MAX_SCHEMA_DEPTH} levels")
 
 
-def check_object_schema(schema: dict[str, Any], field: str) -> None:
+def check_object_schema(schema: dict[str, Any], field: str) -> int:
     """As `check_schema`, and the schema must describe an object, as arguments of a function are."""
     if schema.get("type", "object") != "object":
         raise invalid(f"{field}.type", "must be 'object'")
-    check_schema(schema, field)
+    return check_schema(schema, field)
 
 
 def _children(node: Any, field: str) -> list[Any]:

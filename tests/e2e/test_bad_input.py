@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import RunningServer
+from tests.e2e.conftest import RunningServer, StartServer
 
 pytestmark = pytest.mark.vllm
 CHAT = "/v1/inference/chat"
@@ -60,7 +60,6 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         },
         "response_format.json_schema.schema",
     ),
-    "thinking_unsupported": ({"thinking": True}, "thinking"),
     "chat_template": ({"chat_template": "{{ x }}"}, "chat_template"),
 }
 RAW_CASES: dict[str, bytes] = {
@@ -122,6 +121,14 @@ def test_wrong_content_type_is_refused(client: httpx.Client, content_type: str) 
     answer = client.post(CHAT, content=json.dumps(GOOD), headers={"Content-Type": content_type})
 
     assert refusal(answer) == (422, "VALIDATION_ERROR", "body")
+
+
+@pytest.mark.parametrize(("field", "value"), [("thinking", True), ("tools", [TOOL])])
+def test_what_the_model_cannot_do_is_refused(start_fake: StartServer, field: str, value: object) -> None:
+    with start_fake({"echo": "{}"}).client() as client:
+        answer = client.post(CHAT, json=GOOD | {"model": "fake/echo", field: value})
+
+    assert refusal(answer) == (422, "VALIDATION_ERROR", field)
 
 
 def test_body_of_10_mb_is_refused(client: httpx.Client) -> None:

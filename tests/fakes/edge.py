@@ -21,20 +21,15 @@ from server.keys import KeyRing
 from server.settings import Settings
 from server.store import open_store
 from server.telemetry import Metrics
-
-
-class NoWorkers:
-    """A supervisor without backends."""
-
-    def snapshot(self) -> list[object]:
-        return []
+from server.workers.status import WorkerState
+from tests.fakes.fake_supervisor import FakeSupervisor, backend_status
 
 
 def make_services(folder: Path, **settings: Any) -> Services:
     chosen = Settings(**{"data_dir": folder, "port": 0} | settings)
-    keys = KeyRing(open_store(chosen.store_url))
+    keys = KeyRing(open_store(chosen.store_url), refresh_gap_s=0)
     nothing: Any = None
-    workers: Any = NoWorkers()
+    workers: Any = FakeSupervisor(backend_status("be_echo", WorkerState.READY, in_flight=2, restarts=3))
     return Services(
         settings=chosen,
         catalog=nothing,

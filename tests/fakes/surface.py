@@ -46,7 +46,7 @@ class Surface:
         )
         self.permissions = frozenset(Permission)
         self.models: frozenset[str] | None = None
-        self.app = FastAPI()
+        self.app = FastAPI(docs_url=None, redoc_url=None)
         install_handlers(self.app)
         for router in NATIVE_ROUTERS + OPENAI_ROUTERS:
             self.app.include_router(router)

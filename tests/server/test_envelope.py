@@ -116,7 +116,7 @@ def test_every_code_has_an_answer() -> None:
         ({"text": "ok"}, b'{"text":"ok"}'),
         ({"text": "a\ud83dz"}, '{"text":"a\ufffdz"}'.encode()),
         ({"text": "\ud83d\ude00"}, '{"text":"\U0001f600"}'.encode()),
-        ({"\udc00": ["\udfff", 1.5, float("nan"), None, True]}, '{"\ufffd":["\ufffd",1.5,null,null,true]}'.encode()),
+        ({"\udc00": ["\udfff", 1.5, float("nan")]}, '{"\ufffd":["\ufffd",1.5,null]}'.encode()),
         ({"big": 2**70}, b'{"big":1180591620717411303424}'),
         ({"logprob": float("-inf")}, b'{"logprob":null}'),
         ({"at": datetime(2026, 1, 2, tzinfo=UTC)}, b'{"at":"2026-01-02T00:00:00Z"}'),

@@ -88,8 +88,7 @@ def test_documented_metric_names_are_all_there() -> None:
     )
     metrics.count_tokens("fake/echo", Usage(3, 5))
     metrics.observe_first_token("fake/echo", 0.05)
-    metrics.set_backend("be_echo", is_healthy=True, in_flight=2, is_given_up=False)
-    metrics.count_restart("be_echo")
+    metrics.set_backend("be_echo", is_healthy=True, in_flight=2, is_given_up=False, restarts=1)
     metrics.count_disconnect()
 
     text = metrics.render().decode()
@@ -117,3 +116,12 @@ def test_labels_stay_bounded_whatever_clients_name() -> None:
     text = metrics.render().decode()
     assert 'scaigrid_requests_total{model="unknown",protocol="openai",status="404"} 100.0' in text
     assert "made/up" not in text
+
+
+def test_restarts_are_counted_once_however_often_they_are_read() -> None:
+    metrics = Metrics(backends=["be_echo"])
+
+    for restarts in (0, 2, 2, 3):
+        metrics.set_backend("be_echo", is_healthy=True, in_flight=0, is_given_up=False, restarts=restarts)
+
+    assert 'hearth_worker_restarts_total{backend_id="be_echo"} 3.0' in metrics.render().decode()

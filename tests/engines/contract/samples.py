@@ -47,10 +47,14 @@ _CHAT = ChatRequest(
     messages=(
         Message("system", "Be brief."),
         Message("user", "Weather in Rome?", name="ann"),
-        Message("assistant", None, tool_calls=(ToolCall("call_1", "weather", '{"city": "Rome"}'),), reasoning="hm"),
+        Message(
+            "assistant", None, tool_calls=(ToolCall("call_1", "weather", '{"city": "Rome"}'),), reasoning="hm"
+        ),
         Message("tool", "sunny", tool_call_id="call_1"),
     ),
-    sampling=Sampling(max_tokens=16, temperature=0.5, seed=7, stop=("\n",), n=2, logprobs=1, logit_bias={5: -1.0}),
+    sampling=Sampling(
+        max_tokens=16, temperature=0.5, seed=7, stop=("\n",), n=2, logprobs=1, logit_bias={5: -1.0}
+    ),
     tools=(Tool("weather", "Tells the weather", {"type": "object"}, strict=True),),
     tool_choice=ToolChoice("named", "weather"),
     parallel_tool_calls=False,
@@ -71,7 +75,9 @@ TO_WORKER: dict[str, ToWorker] = {
     "init": Init(1, make_spec()),
     "attach": Attach(1),
     "start_chat": Start(3, _CHAT, Priority.INTERACTIVE),
-    "start_generate": Start(4, GenerateRequest(("one", (1, 2)), Sampling(), echo=True, stream=True), Priority.BATCH),
+    "start_generate": Start(
+        4, GenerateRequest(("one", (1, 2)), Sampling(), echo=True, stream=True), Priority.BATCH
+    ),
     "cancel": Cancel(3),
     "shutdown": Shutdown(),
 }

@@ -56,7 +56,12 @@ async def test_length_above_the_limit_is_refused_before_its_bytes_are_read() -> 
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"\xc1", msgspec.msgpack.encode({"type": "nonsense"}), msgspec.msgpack.encode({"type": "cancel", "id": "1"})],
+    [
+        b"",
+        b"\xc1",
+        msgspec.msgpack.encode({"type": "nonsense"}),
+        msgspec.msgpack.encode({"type": "cancel", "id": "1"}),
+    ],
     ids=["empty", "no msgpack", "unknown tag", "wrong type"],
 )
 async def test_payload_that_is_no_frame_is_refused(payload: bytes) -> None:

@@ -26,3 +26,13 @@ def test_operations_have_ids_of_their_own(surface: Surface) -> None:
     ids = [spec["operationId"] for spec in operations(surface).values()]
 
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_answers_streams_and_errors_are_described(surface: Surface, path: str) -> None:
+    responses = operations(surface)[(path, "post")]["responses"]
+
+    assert set(responses["200"]["content"]) == {"application/json", "text/event-stream"}
+    assert responses["200"]["content"]["text/event-stream"]["example"].endswith("data: [DONE]\n\n")
+    wrong_body = "400" if path.startswith("/oai") else "422"
+    assert {"401", "403", "404", "413", "429", "502", "503", "504", wrong_body} <= set(responses)

@@ -66,9 +66,13 @@ def test_readers_do_not_wait_for_each_other(tmp_path: Path) -> None:
 def test_transaction_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None:
     store = open_store(url_of(tmp_path / "hearth.db"))
 
-    with pytest.raises(RuntimeError), store.transaction() as connection:
-        connection.execute(text("CREATE TABLE half (a INTEGER)"))
-        raise RuntimeError("power cut")
+    def fail_half_way() -> None:
+        with store.transaction() as connection:
+            connection.execute(text("CREATE TABLE half (a INTEGER)"))
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
 
     with store.reading() as connection:
         tables = inspect(connection).get_table_names()

@@ -222,6 +222,14 @@ def test_contradiction_is_refused(fields: dict[str, Any], field: str) -> None:
     assert field == refused_field(chat(**fields))
 
 
+def test_schemas_of_all_tools_together_are_bounded() -> None:
+    large = {"type": "object", "title": "x" * 60_000}
+    tools = [tool(name=f"tool_{number}", parameters=large) for number in range(5)]
+
+    assert refused_field(chat(tools=tools)) == "tools"
+    assert len(parsed(chat(tools=tools[:4])).tools) == 4
+
+
 def test_problems_never_repeat_what_the_client_sent() -> None:
     with pytest.raises(ServiceError) as refusal:
         parsed(chat(temperature="hunter2", stop=[{"hunter2": 1}], logit_bias={"hunter2": 1}, tools="hunter2"))

@@ -2,7 +2,7 @@
 
 import json
 
-from server.routes.reference_fields import Schema
+from server.routes.reference.fields import Schema, resolve
 
 _LINE_CHARS = 76
 
@@ -11,6 +11,13 @@ def examples(operation: Schema) -> list[tuple[str, object]]:
     """Name and body of every example that the operation has."""
     contents = operation.get("requestBody", {}).get("content", {}).values()
     return [(name, given["value"]) for found in contents for name, given in found.get("examples", {}).items()]
+
+
+def smallest_body(operation: Schema, document: Schema) -> dict[str, str] | None:
+    """A body with a placeholder for every required field, for operations without an example."""
+    for found in operation.get("requestBody", {}).get("content", {}).values():
+        return dict.fromkeys(resolve(found.get("schema", {}), document).get("required", ()), "...")
+    return None
 
 
 def curl(method: str, url: str, body: object = None, *, has_key: bool = True) -> str:

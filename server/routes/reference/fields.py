@@ -36,9 +36,8 @@ def field_rows(schema: Schema, document: Schema, prefix: str = "", depth: int = 
     for name, given in sorted(schema.get("properties", {}).items(), key=lambda item: item[0] not in required):
         branches = _branches(given, document)
         path = prefix + name
-        yield FieldRow(
-            path, _kind(branches), name in required, _limits(given, branches), _text(given, branches)
-        )
+        limits = _limits(given, branches, document)
+        yield FieldRow(path, _kind(branches, document), name in required, limits, _text(given, branches))
         if depth < MAX_DEPTH:
             for suffix, child in _children(branches, document):
                 yield from field_rows(child, document, path + suffix, depth + 1)
@@ -50,7 +49,9 @@ def parameter_row(parameter: Schema, document: Schema) -> FieldRow:
     branches = _branches(schema, document)
     text = parameter.get("description") or f"In the {parameter['in']}."
     is_required = bool(parameter.get("required"))
-    return FieldRow(parameter["name"], _kind(branches), is_required, _limits(schema, branches), text)
+    return FieldRow(
+        parameter["name"], _kind(branches, document), is_required, _limits(schema, branches, document), text
+    )
 
 
 def resolve(schema: Schema, document: Schema) -> Schema:
@@ -73,22 +74,23 @@ def _branches(schema: Schema, document: Schema) -> list[Schema]:
     return [branch for union in unions for branch in _branches(union, document)]
 
 
-def _kind(branches: Sequence[Schema]) -> str:
-    return " or ".join(dict.fromkeys(_word(branch) for branch in branches)) or "null"
+def _kind(branches: Sequence[Schema], document: Schema) -> str:
+    return " or ".join(dict.fromkeys(_word(branch, document) for branch in branches)) or "null"
 
 
-def _word(branch: Schema) -> str:
+def _word(branch: Schema, document: Schema) -> str:
     kind = branch.get("type")
     if kind != "array":
         return str(kind or "any")
-    items = branch.get("items", {})
-    inner = items.get("anyOf") or items.get("oneOf") or [items]
-    words = " or ".join(dict.fromkeys(str(item.get("type", "object")) for item in inner))
-    return f"array of {words}s" if items else "array"
+    items = _branches(branch.get("items", {}), document)
+    words = " or ".join(dict.fromkeys(str(item.get("type", "any")) for item in items))
+    return f"array of {words}s"
 
 
-def _limits(given: Schema, branches: Sequence[Schema]) -> tuple[str, ...]:
+def _limits(given: Schema, branches: Sequence[Schema], document: Schema) -> tuple[str, ...]:
+    items = (item for branch in branches for item in _branches(branch.get("items", {}), document))
     phrases = [phrase for branch in branches for phrase in _branch_limits(branch)]
+    phrases += [f"each {words}" for item in items for words in _branch_limits(item) if words not in phrases]
     if given.get("default") is not None:
         phrases.append(f"default {given['default']}")
     return tuple(dict.fromkeys(phrases))

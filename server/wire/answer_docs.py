@@ -1,0 +1,97 @@
+"""`responses` of routes for the API's description, with examples made by the code that makes the answers."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engines.contract.chat import Delta
+from engines.contract.errors import ErrorCode
+from engines.contract.types import Usage
+from server.envelope import error_body, openai_error_body
+from server.errors import OUTWARD, FieldProblem, ServiceError
+from server.streaming import DONE, Answer, Choice, Renderer
+from server.wire.heading import Heading
+
+Responses = dict[int | str, dict[str, Any]]
+
+REQUEST_ID = "req_8f14e45fceea167a"
+_ANSWER = Answer((Choice(0, "Paris.", "", (), (), "stop"),), Usage(14, 2))
+_DELTAS = (Delta(0, "Paris"), Delta(0, ".", finish_reason="stop"))
+_LISTING_ERRORS: dict[ErrorCode, str] = {
+    ErrorCode.AUTH_TOKEN_MISSING: "No key, or one that is not valid (AUTH_TOKEN_INVALID)",
+    ErrorCode.AUTHZ_PERMISSION_DENIED: "The key lacks the permission, or the model (MODEL_ACCESS_DENIED)",
+    ErrorCode.MODEL_NOT_FOUND: "No model has this name",
+    ErrorCode.VALIDATION_ERROR: "A field is wrong; details name it",
+}
+_INFERENCE_ERRORS = _LISTING_ERRORS | {
+    ErrorCode.PAYLOAD_TOO_LARGE: "The body is too large",
+    ErrorCode.BACKEND_RATE_LIMITED: "The model's queue is full",
+    ErrorCode.BACKEND_ERROR: "The model's worker failed",
+    ErrorCode.MODEL_UNAVAILABLE: "The model cannot be loaded now",
+    ErrorCode.BACKEND_TIMEOUT: "The request took longer than the model's limit",
+}
+
+
+def example_heading(prefix: str) -> Heading:
+    """As `new_heading`, but always the same."""
+    return Heading(f"{prefix}-0123456789abcdef01234567", 1760000000, "starter/chat")
+
+
+def native_inference(renderer: Renderer, streaming: Renderer) -> Responses:
+    """Two renderers, since each keeps the state of one answer."""
+    return {200: _answers(renderer, streaming)} | _native_errors(_INFERENCE_ERRORS)
+
+
+def openai_inference(renderer: Renderer, streaming: Renderer) -> Responses:
+    """As `native_inference`."""
+    return {200: _answers(renderer, streaming)} | _openai_errors(_INFERENCE_ERRORS)
+
+
+def native_listing() -> Responses:
+    return _native_errors(_LISTING_ERRORS)
+
+
+def openai_listing() -> Responses:
+    return _openai_errors(_LISTING_ERRORS)
+
+
+def _answers(renderer: Renderer, streaming: Renderer) -> dict[str, Any]:
+    frames = streaming.deltas(_DELTAS) + streaming.end(_ANSWER.usage) + DONE
+    return {
+        "description": "The answer, or with `stream: true` its events",
+        "content": {
+            "application/json": {"example": json.loads(renderer.whole(_ANSWER))},
+            "text/event-stream": {"example": frames.decode()},
+        },
+    }
+
+
+def _native_errors(told: Mapping[ErrorCode, str]) -> Responses:
+    return {
+        OUTWARD[error.code].status: _failure(told[error.code], error_body(error, REQUEST_ID))
+        for error in _examples(told)
+    }
+
+
+def _openai_errors(told: Mapping[ErrorCode, str]) -> Responses:
+    """A wrong body is 400 on this surface."""
+    return {
+        400 if error.code is ErrorCode.VALIDATION_ERROR else error.status: _failure(
+            told[error.code], openai_error_body(error)
+        )
+        for error in _examples(told)
+    }
+
+
+def _examples(codes: Iterable[ErrorCode]) -> list[ServiceError]:
+    wrong = (FieldProblem("messages.0.role", "must be one of system, developer, user, assistant, tool"),)
+    return [
+        ServiceError(
+            code, "What happened, in words", details=wrong if code is ErrorCode.VALIDATION_ERROR else ()
+        )
+        for code in codes
+    ]
+
+
+def _failure(description: str, body: dict[str, object]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"example": body}}}
