@@ -67,6 +67,7 @@ def create_app(services: Services) -> FastAPI:
         finally:
             keys.cancel()
             await asyncio.gather(keys, return_exceptions=True)
+            await asyncio.to_thread(services.keys.close)
 
     app = FastAPI(
         title="Hearth",

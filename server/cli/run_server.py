@@ -13,6 +13,8 @@ from server.http.draining import DrainingServer, DrainTimes
 from server.http.protocol import server_config
 from server.settings import Settings
 
+STARTED_PERIOD_S = 0.05
+
 
 def run_server(settings: Settings, prepared: Prepared, listener: socket.socket, say: Say) -> bool:
     """Whether it came to serving at all."""
@@ -28,13 +30,18 @@ def run_server(settings: Settings, prepared: Prepared, listener: socket.socket, 
 
 
 async def _serve(server: DrainingServer, listener: socket.socket, services: Services, say: Say) -> None:
-    preloaded = [spec for spec in services.catalog.backends.values() if spec.preload]
-    follower = StartupFollower({spec.id: spec.frontends[0].slug for spec in preloaded}, say)
-    following = asyncio.create_task(
-        follow_startup(follower, services.supervisor.snapshot), name="startup.follow"
-    )
+    telling = asyncio.create_task(_tell(server, services, say), name="startup.tell")
     try:
         await server.serve(sockets=[listener])
     finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _tell(server: DrainingServer, services: Services, say: Say) -> None:
+    while not server.started:  # noqa: ASYNC110  # uvicorn offers a flag only
+        await asyncio.sleep(STARTED_PERIOD_S)
+    say("Running. Ctrl-C ends it.")
+    preloaded = [spec for spec in services.catalog.backends.values() if spec.preload]
+    follower = StartupFollower({spec.id: spec.frontends[0].slug for spec in preloaded}, say)
+    await follow_startup(follower, services.supervisor.snapshot)
