@@ -4,7 +4,7 @@
     python scripts/bench.py --quick
 
 Both servers are up all the time, only one is ever under load. Each round gives both the same prompts, in an
-order that turns with the round. Writes all samples to .hearth/bench/; a full run also writes docs/benchmarks.md.
+order that turns with the round. Writes all samples to .hearth/bench/, a full run also docs/benchmarks.md.
 """
 
 import argparse

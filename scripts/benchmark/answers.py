@@ -16,7 +16,7 @@ class BadAnswer(Exception):
 
 @dataclass(frozen=True)
 class Exchange:
-    """When a request was sent, and each piece of its answer's body with the time it came; all of one clock."""
+    """When a request was sent, and each piece of the answer's body with its time; all of one clock."""
 
     sent_at: float
     status: int

@@ -113,6 +113,7 @@ class Channel:
         self._writer = writer
         self._ids = itertools.count(1)
         self._streams: dict[int, RequestStream] = {}
+        self._refusal: EngineError | None = None
 
     def send(self, frame: ToWorker) -> None:
         """Queue one frame; on a lost connection do nothing: `run` fails every stream. Raises FrameError."""
@@ -124,8 +125,8 @@ class Channel:
 
         Raises EngineError: BACKEND_ERROR on a lost connection, PAYLOAD_TOO_LARGE for more than a frame holds.
         """
-        if self._writer.is_closing():
-            raise _worker_lost()
+        if self._refusal is not None:
+            raise self._refusal
         request_id = next(self._ids)
         try:
             self.send(Start(request_id, request, priority))
@@ -152,7 +153,8 @@ class Channel:
             self._streams.clear()
 
     def fail_all(self, error: EngineError) -> None:
-        """End every request in flight with `error`; their owners then close them."""
+        """End every request in flight with `error`, for their owners to close, and refuse all that follow."""
+        self._refusal = self._refusal or error
         for stream in self._streams.values():
             stream.fail(error)
 
