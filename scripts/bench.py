@@ -85,7 +85,7 @@ def _measure(server: servers.Server, load: workload.Load, seed: str) -> Sample:
     done = subprocess.run(
         [sys.executable, "-c", CLIENT],
         input=json.dumps(job),
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).resolve().parent,
         capture_output=True,
         text=True,
         check=False,

@@ -79,7 +79,7 @@ class Answering(Response):
         is_streamed: bool,
         times: StreamTimes,
     ) -> None:
-        super().__init__()
+        self.background = None  # all that FastAPI asks of a response; the rest of `Response` would go unused
         self._call = call
         self._renderer = renderer
         self._is_streamed = is_streamed
