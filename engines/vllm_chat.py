@@ -10,10 +10,10 @@ from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from engines.runtime import environment
-from engines.vllm_options import Options
+from engines.vllm_parts.options import Options
 
 if TYPE_CHECKING:
-    from engines.vllm_serving import Serving
+    from engines.vllm_parts.serving import Serving
 
 __all__ = ["Engine", "Options"]
 
@@ -28,16 +28,24 @@ class Engine:
 
     async def load(self, report: ReportProgress) -> None:
         environment.limit_threads(self._options.omp_num_threads, self._spec.device)
+        if self._options.enforce_eager is not False and not environment.has_gpu(self._spec.device):
+            environment.switch_compiler_off()
         report("importing", "vLLM")
         serving = await asyncio.to_thread(_import_serving)
         report("loading", "weights and KV cache")
         self._serving = await serving.start(self._spec, self._options)
 
     async def warm_up(self) -> None:
-        request = ChatRequest((Message("user", "Hi"),), Sampling(max_tokens=1, temperature=0.0))
-        async for event in await self.chat(request, Priority.INTERACTIVE):
-            if isinstance(event, Usage) and event.completion_tokens < 1:
-                raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "the model computed no token")
+        """One token of a plain text, and of a conversation if the model has a template for it."""
+        sampling = Sampling(max_tokens=1, temperature=0.0)
+        plain = await self.generate(GenerateRequest(("Hi",), sampling), Priority.INTERACTIVE)
+        usages = [event async for event in plain if isinstance(event, Usage)]
+        if usages[0].completion_tokens != 1:
+            raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "the model computed no token")
+        if self._running().has_chat_template:
+            chat = await self.chat(ChatRequest((Message("user", "Hi"),), sampling), Priority.INTERACTIVE)
+            async for _ in chat:
+                pass
 
     async def chat(self, request: ChatRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
         return await self._running().chat(request, priority)
@@ -62,6 +70,6 @@ class Engine:
 
 
 def _import_serving() -> "type[Serving]":
-    from engines.vllm_serving import Serving
+    from engines.vllm_parts.serving import Serving
 
     return Serving

@@ -152,8 +152,9 @@ ChatEvent = Delta | Usage
 class ChatEngine(Protocol):
     """An engine of modality `chat`.
 
-    Awaiting a method validates and admits (raises `EngineError`: VALIDATION_ERROR, BACKEND_RATE_LIMITED, ...); iterating
-    produces deltas, then exactly one `Usage`. Closing the iterator, or cancelling whoever iterates, stops the work at once.
+    Awaiting a method validates and admits (raises `EngineError`: VALIDATION_ERROR, BACKEND_RATE_LIMITED, ...);
+    iterating produces deltas, then exactly one `Usage`. Closing the generator, or cancelling whoever iterates, stops
+    the work at once.
     """
 
     async def chat(self, request: ChatRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]: ...

@@ -87,7 +87,10 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", forbid_unknown_fields=Tr
 
 
 class Stats(msgspec.Struct, frozen=True, tag="stats", forbid_unknown_fields=True):
-    """Sent every second while the worker lives. `oldest_idle_s`: the longest time any running request made no progress."""
+    """Sent every second while the worker lives.
+
+    `oldest_idle_s`: the longest time that a running request showed nothing while the engine took no step either.
+    """
 
     in_flight: int
     oldest_idle_s: float

@@ -32,8 +32,8 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much of one backend is admitted.
 
-    `max_concurrency` requests run in the worker at once; `max_queue` more wait, each at most `queue_timeout_s`; then 429.
-    A cold start may take `load_timeout_s`. Running requests end with 504 after `request_timeout_s`.
+    `max_concurrency` requests run in the worker at once; `max_queue` more wait, each at most `queue_timeout_s`; then
+    429. A cold start may take `load_timeout_s`. Running requests end with 504 after `request_timeout_s`.
     """
 
     max_concurrency: PositiveInt = 256

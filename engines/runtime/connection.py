@@ -79,7 +79,7 @@ class Connection:
             end = Failed(frame.id, error.code, error.message, error.field, error.retry_after_s)
             if error.code is ErrorCode.BACKEND_ERROR:
                 self._on_trouble()
-        except Exception as error:  # noqa: BLE001 the worker's one broad except: a bug fails its request, not the worker
+        except Exception as error:  # noqa: BLE001 the one broad except: a bug fails its request alone
             error_id = uuid.uuid4().hex[:12]
             log_event("request.crashed", exc_info=error, error_id=error_id, id=frame.id)
             end = Failed(frame.id, ErrorCode.BACKEND_ERROR, f"internal error {error_id}")

@@ -39,6 +39,12 @@ def has_gpu(device: str) -> bool:
     return device != "cpu" and Path("/dev/nvidiactl").exists()
 
 
+def switch_compiler_off() -> None:
+    """Run every PyTorch function as it is written: otherwise the first request for log probabilities on a CPU waits
+    for a C++ compiler, and where there is none it takes the engine down."""
+    os.environ["TORCHDYNAMO_DISABLE"] = "1"
+
+
 def limit_threads(num_threads: int | None, device: str) -> None:
     """Set the number of OpenMP threads of this process and of the children it spawns.
 

@@ -225,7 +225,7 @@ JSON_SKILLS = (
     Skill("json forced keys", fill_forced_keys, 0.8, is_scored=False),
     Skill("json fact", answer_fact, 0.6, is_open=False),
     Skill("json forced fact", answer_under_forced_key, 0.4, is_open=False, is_scored=False),
-    Skill("json event", extract_event, 0.8),
+    Skill("json event", extract_event, 0.8, is_scored=False),
     Skill("json list", list_words, 0.9),
     Skill("json pairs", map_pairs, 1.8),
     Skill("json nested", nest, 0.7),

@@ -114,6 +114,7 @@ class Channel:
         self._ids = itertools.count(1)
         self._streams: dict[int, RequestStream] = {}
         self._unsent: list[bytes] = []
+        self._refusal: EngineError | None = None
 
     def send(self, frame: ToWorker) -> None:
         """Queue one frame; all of one turn of the event loop leave together. Raises FrameError.
@@ -124,18 +125,13 @@ class Channel:
         if len(self._unsent) == 1:
             asyncio.get_running_loop().call_soon(self._flush)
 
-    def _flush(self) -> None:
-        frames, self._unsent = self._unsent, []
-        if not self._writer.is_closing():
-            self._writer.write(b"".join(frames))
-
     def start(self, request: ChatRequest | GenerateRequest, priority: Priority) -> RequestStream:
         """Send a request. The caller must close the stream.
 
         Raises EngineError: BACKEND_ERROR on a lost connection, PAYLOAD_TOO_LARGE for more than a frame holds.
         """
-        if self._writer.is_closing():
-            raise _worker_lost()
+        if self._refusal is not None:
+            raise self._refusal
         request_id = next(self._ids)
         try:
             self.send(Start(request_id, request, priority))
@@ -162,7 +158,8 @@ class Channel:
             self._streams.clear()
 
     def fail_all(self, error: EngineError) -> None:
-        """End every request in flight with `error`; their owners then close them."""
+        """End every request in flight with `error`, for their owners to close, and refuse all that follow."""
+        self._refusal = self._refusal or error
         for stream in self._streams.values():
             stream.fail(error)
 
@@ -179,6 +176,11 @@ class Channel:
                 stream.finish(frame.usage)
             else:
                 stream.fail(_failure(frame))
+
+    def _flush(self) -> None:
+        frames, self._unsent = self._unsent, []
+        if not self._writer.is_closing():
+            self._writer.write(b"".join(frames))
 
     def _close_stream(self, request_id: int) -> None:
         if self._streams.pop(request_id, None) is not None:

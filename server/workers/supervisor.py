@@ -24,6 +24,7 @@ from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
 from server.workers.scheduler import Record, Scheduler
 from server.workers.status import BackendStatus, WorkerState, resident_bytes_by_group
 
+MEMORY_AGE_S = 1.0
 TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
 PHASE_STATES = {
     "importing": WorkerState.STARTING,
@@ -58,6 +59,8 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
+        self._memory: dict[int, int] = {}
+        self._memory_read_at = self._start_clock
         self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
@@ -113,8 +116,8 @@ class Supervisor:
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""
-        memory = resident_bytes_by_group()
-        return [self._status(record, memory) for record in self._scheduler.records.values()]
+        self._refresh_memory()
+        return [self._status(record) for record in self._scheduler.records.values()]
 
     def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
         log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
@@ -188,7 +191,14 @@ class Supervisor:
         self._wake_at = None
         self._apply(self._scheduler.on_tick(time.monotonic()))
 
-    def _status(self, record: Record, memory: dict[int, int]) -> BackendStatus:
+    def _refresh_memory(self) -> None:
+        """Reading takes the loop 20 us for each process of the machine, so monitors share one reading a second."""
+        now = time.monotonic()
+        pids = {worker.pid for worker in self._workers.values() if worker.pid}
+        if now > self._memory_read_at + MEMORY_AGE_S or not pids <= self._memory.keys():
+            self._memory, self._memory_read_at = resident_bytes_by_group(), now
+
+    def _status(self, record: Record) -> BackendStatus:
         worker = self._workers.get(record.spec.id)
         stats = worker.stats if worker else None
         return BackendStatus(
@@ -202,6 +212,6 @@ class Supervisor:
             last_error=record.last_error,
             pid=worker.pid if worker else None,
             load_s=worker.load_s if worker else None,
-            rss_bytes=memory.get(worker.pid) if worker and worker.pid else None,
+            rss_bytes=self._memory.get(worker.pid) if worker and worker.pid else None,
             kv_cache_usage=stats.engine.kv_cache_usage if stats else None,
         )

@@ -373,3 +373,33 @@ async def test_stats_show_the_engine(vllm: VllmWorker) -> None:
 
     assert stats.engine.steps > 0
     assert stats.in_flight == 1
+
+
+async def test_generate_keeps_to_a_format(vllm: VllmWorker) -> None:
+    _, peer = vllm
+    form = OutputFormat("json_schema", POINT)
+
+    answer = await peer.ask(GenerateRequest(("A point:",), Sampling(max_tokens=64), output_format=form))
+
+    jsonschema.validate(json.loads(answer.text()), POINT)
+
+
+async def test_call_or_format_where_both_are_offered(vllm: VllmWorker) -> None:
+    _, peer = vllm
+    request = msgspec.structs.replace(
+        chat("Hello!", max_tokens=96), tools=(WEATHER, ADD), output_format=OutputFormat("json_schema", POINT)
+    )
+
+    answer = await both(peer, request)
+
+    if not answer.calls():
+        jsonschema.validate(json.loads(answer.text()), POINT)
+
+
+@pytest.mark.parametrize("seed", [0, -(2**63), 2**63 - 1, 2**64 - 1])
+async def test_extreme_seeds_do_no_harm(vllm: VllmWorker, seed: int) -> None:
+    _, peer = vllm
+
+    answer = await peer.ask(chat("Hello!", seed=seed, temperature=1.0, max_tokens=2))
+
+    assert answer.text() or answer.failure.code is ErrorCode.VALIDATION_ERROR

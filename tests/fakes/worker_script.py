@@ -78,11 +78,11 @@ class Worker:
 
     def run(self) -> None:
         while True:
-            readable, _, _ = select.select([self.connection, self.lifeline], [], [], STATS_EVERY_S)
+            readable, _, _ = select.select([self.connection.fileno(), self.lifeline], [], [], STATS_EVERY_S)
             if self.lifeline in readable:
                 os.write(1, b"lifeline closed\n")
                 os._exit(0)
-            if self.connection in readable:
+            if self.connection.fileno() in readable:
                 self.receive()
             self.send(Stats(len(self.hanging), self.idle_s, EngineStats()))
 

@@ -27,11 +27,11 @@ ANYONE = Caller("key_1", "anyone", frozenset())
 
 
 class World:
-    """A gateway over two backends with one place each; `acme/hasty` gives every request 50 ms."""
+    """A gateway over two backends with one place each; `acme/hasty` gives every request 400 ms."""
 
     def __init__(self, folder: Path) -> None:
         one = Limits(max_concurrency=1, max_queue=1, queue_timeout_s=0.2)
-        hasty = Limits(max_concurrency=1, request_timeout_s=0.05)
+        hasty = Limits(max_concurrency=1, request_timeout_s=0.4)
         specs = [
             make_spec("be_a", limits=one, frontends=(MODEL,)),
             make_spec("be_b", limits=hasty, frontends=(HASTY,), device="cuda:0"),
@@ -140,8 +140,7 @@ async def test_long_request_ends_with_a_timeout_and_is_cancelled_in_the_worker(w
         await world.ask("a !hang", model=HASTY)
 
     assert caught.value.code is ErrorCode.BACKEND_TIMEOUT
-    async with world.supervisor.lease("be_b"):  # free again
-        assert world.supervisor.snapshot()[1].in_flight == 1
+    assert await world.num_cancels(HASTY) == 1
 
 
 async def test_abandoned_request_is_cancelled_in_the_worker(world: World) -> None:

@@ -13,7 +13,6 @@ from engines.contract.frames import (
     Attach,
     Done,
     Failed,
-    Init,
     LoadFailed,
     Progress,
     Ready,

@@ -44,7 +44,7 @@ def fake_server() -> Iterator[FakeServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             fake.asked.append((self.command, self.path, self.headers["Authorization"]))
-            content = json.dumps(fake.answer).encode()
+            content = fake.answer if isinstance(fake.answer, bytes) else json.dumps(fake.answer).encode()
             self.send_response(fake.status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

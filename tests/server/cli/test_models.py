@@ -10,7 +10,7 @@ BACKEND: dict[str, Any] = {
     "id": "be_a",
     "state": "loading",
     "detail": "weights",
-    "since": (datetime.now(UTC) - timedelta(minutes=5)).isoformat(),
+    "since": (datetime.now(UTC) - timedelta(days=12, hours=1)).isoformat(),
     "in_flight": 3,
     "waiting": 1,
     "restarts": 2,
@@ -26,8 +26,7 @@ def test_ps_shows_what_a_worker_does(hearth: Hearth, fake_server: FakeServer) ->
 
     result = hearth("ps", port=str(fake_server.port), api_key="sgk_x")
 
-    assert result.stdout.splitlines()[1].split("  ") != []
-    for shown in ("be_a", "loading: weights", "5m", "4711", "1.50 GiB", "exit status 9"):
+    for shown in ("be_a", "loading: weights", "12d", "4711", "1.50 GiB", "exit status 9"):
         assert shown in result.stdout
     assert fake_server.asked == [("GET", "/v1/backends", "Bearer sgk_x")]
 

@@ -272,5 +272,7 @@ async def test_all_running_requests_can_be_failed_at_once(peer: Peer) -> None:
 
     with pytest.raises(EngineError, match="going down"):
         await stream.accepted()
+    with pytest.raises(EngineError, match="going down"):
+        peer.start()
     stream.close()
     assert await peer.hear() == Cancel(1)

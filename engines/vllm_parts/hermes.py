@@ -1,7 +1,7 @@
 """Takes tool calls in the Hermes format out of text, piece by piece; knows no library and no request.
 
-A model writes `<tool_call>\\n{"name": "f", "arguments": {...}}\\n</tool_call>` among its text. In whatever pieces the text
-arrives, the sum of the results is the same: a streamed and an unstreamed answer have equal calls and equal content.
+A model writes `<tool_call>\\n{"name": "f", "arguments": {...}}\\n</tool_call>` among its text. In whatever pieces the
+text arrives, the sum of the results is the same: a streamed and an unstreamed answer have equal calls and content.
 """
 
 import json

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from engines import vllm_library as vllm
 from engines.contract.chat import Message, Tool, ToolCall
 from engines.contract.errors import EngineError, ErrorCode
+from engines.vllm_parts import library as vllm
 
 _INLINE_CHARACTERS = 16_000  # longer conversations are rendered in a thread, so that the loop keeps turning
 _CHARACTERS_PER_TOKEN = 64  # no tokenizer in use packs more into a token on average: refuse before tokenising
@@ -19,8 +19,8 @@ _CHARACTERS_PER_TOKEN = 64  # no tokenizer in use packs more into a token on ave
 class PromptRenderer:
     """Renders conversations and texts for one model.
 
-    Text of a request that spells one of the tokenizer's control tokens (`<|im_start|>`) stays text: it is tokenised apart
-    from the template, with control tokens switched off.
+    Text of a request that spells one of the tokenizer's control tokens (`<|im_start|>`) stays text: it is tokenised
+    apart from the template, with control tokens switched off.
     """
 
     def __init__(self, llm: vllm.AsyncLLM, max_tokens: int) -> None:
@@ -28,13 +28,16 @@ class PromptRenderer:
         self._max_tokens = max_tokens
         self._tokenizer: Any = llm.get_tokenizer()
         self._is_plain = isinstance(llm.renderer, vllm.HfRenderer) and self._tokenizer.is_fast
-        self._control_tokens = tuple(self._tokenizer.all_special_tokens)
+        self.has_chat_template = not self._is_plain or self._tokenizer.chat_template is not None
+        self._control_tokens = tuple(filter(None, self._tokenizer.all_special_tokens))
         self._formats: dict[bool, str] = {}
 
     async def chat(
         self, messages: Sequence[Message], tools: Sequence[Tool], thinking: bool | None
     ) -> list[int]:
         """Token ids of the conversation, ready for the assistant's turn. Raises EngineError(VALIDATION_ERROR)."""
+        if not self.has_chat_template:
+            raise _invalid("messages", "this model has no chat template; use it for completions")
         num_characters = sum(len(message.content or "") for message in messages)
         self._check_length(num_characters // _CHARACTERS_PER_TOKEN, "messages")
         arguments = (messages, [_tool_dict(tool) for tool in tools] or None, thinking)

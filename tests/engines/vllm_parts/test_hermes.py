@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from engines.tool_text import HermesText
+from engines.vllm_parts.hermes import HermesText
 
 Reading = tuple[str, list[tuple[str, str]]]
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from engines.contract.chat import ToolCallDelta
-from engines.tool_text import HermesText
+from engines.vllm_parts.hermes import HermesText
 
 
 class Piece(msgspec.Struct, frozen=True):

@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from engines import vllm_library as vllm
 from engines.contract.chat import ChatRequest, Tool
 from engines.contract.errors import EngineError, ErrorCode
-from engines.vllm_options import Options
-from engines.vllm_readers import HermesReader, LibraryReader, Reader, ReasoningReader
+from engines.vllm_parts import library as vllm
+from engines.vllm_parts.options import Options
+from engines.vllm_parts.readers import HermesReader, LibraryReader, Reader, ReasoningReader
 
 _HERMES = "hermes"
 _MAX_WHITESPACE = 1  # in a row, in a call's JSON: a small model would indent for ever
@@ -37,8 +37,8 @@ class AnswerFormats:
     def constraints(self, request: ChatRequest, form: Any) -> list[Any]:
         """Grammars to try, in this order, until one compiles; none if the answer is free.
 
-        `form` is the output format's grammar or None. A forced call's arguments fit the tool's schema, unless that cannot be
-        compiled and nobody asked for `strict`.
+        `form` is the output format's grammar or None. A forced call's arguments fit the tool's schema, unless that
+        cannot be compiled and nobody asked for `strict`.
         """
         if not request.tools:
             return [form] if form is not None else []

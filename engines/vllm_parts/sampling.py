@@ -1,17 +1,20 @@
 """From our `Sampling` to vLLM's, field by field, and from vLLM's refusals to ours; knows nothing of prompts."""
 
 import asyncio
+import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from engines import vllm_library as vllm
 from engines.contract.chat import OutputFormat, Sampling
 from engines.contract.errors import EngineError, ErrorCode
+from engines.vllm_parts import library as vllm
 
 _GRAMMAR_CHECK_S = 2.0
+_MAX_GRAMMAR_CHECKS = 2
 _MAX_CHECKED_GRAMMARS = 512
 _GREEDY = 1e-5  # below this vLLM samples greedily
 
@@ -25,8 +28,9 @@ class ParamsMaker:
         self._max_model_len: int = llm.model_config.max_model_len
         self._max_output_tokens = max_output_tokens or self._max_model_len
         self.vocabulary_size: int = llm.model_config.get_vocab_size()
-        self._checking = asyncio.Semaphore(1)
-        self._checked: OrderedDict[str, None] = OrderedDict()
+        # Threads of their own: a pattern may take its compiler many seconds, and threads cannot be stopped.
+        self._checkers = ThreadPoolExecutor(_MAX_GRAMMAR_CHECKS, "grammar")
+        self._checked: OrderedDict[bytes, None] = OrderedDict()
 
     def make(self, sampling: Sampling, *, prompt_tokens: int, stream: bool) -> vllm.CheckedSamplingParams:
         """Parameters of one request. `max_tokens` is capped by the rest of the context and by `max_output_tokens`.
@@ -34,7 +38,10 @@ class ParamsMaker:
         `n` is left to the caller. Raises EngineError(VALIDATION_ERROR).
         """
         room = min(self._max_model_len - prompt_tokens, self._max_output_tokens)
-        max_tokens = min(sampling.max_tokens or self._defaults.get("max_tokens") or room, room)
+        wanted = (
+            sampling.max_tokens if sampling.max_tokens is not None else self._defaults.get("max_tokens", room)
+        )
+        max_tokens = min(wanted, room)
         self._check_bias(sampling)
         with refusals():
             return vllm.CheckedSamplingParams(
@@ -76,13 +83,14 @@ class ParamsMaker:
                     raise _invalid(field, reason) from error
 
     async def _check(self, params: vllm.CheckedSamplingParams, constraint: Any) -> None:
-        key = repr(constraint)
+        key = hashlib.sha256(repr(constraint).encode()).digest()
         if key in self._checked:
             self._checked.move_to_end(key)
             constraint._backend = self._llm.vllm_config.structured_outputs_config.backend
             return
-        async with asyncio.timeout(_GRAMMAR_CHECK_S), self._checking:
-            await asyncio.to_thread(params.check_grammar, self._llm)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(_GRAMMAR_CHECK_S):
+            await loop.run_in_executor(self._checkers, params.check_grammar, self._llm)
         self._checked[key] = None
         if len(self._checked) > _MAX_CHECKED_GRAMMARS:
             self._checked.popitem(last=False)

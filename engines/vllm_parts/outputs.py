@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from engines import vllm_library as vllm
 from engines.contract.chat import Alternative, Delta, TokenLogprob
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.types import FinishReason
-from engines.vllm_readers import Reader
+from engines.vllm_parts import library as vllm
+from engines.vllm_parts.readers import Reader
 
 _LOWEST_LOGPROB = -9999.0  # minus infinity has no JSON
 

@@ -7,19 +7,19 @@ from typing import Any
 
 import msgspec
 
-from engines import vllm_library as vllm
 from engines.contract.chat import ChatEvent, ChatRequest, GenerateRequest
 from engines.contract.engine import EngineStats
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
-from engines.vllm_load import Gauge, start, stop
-from engines.vllm_options import Options
-from engines.vllm_output import Tally, TokenSpeller
-from engines.vllm_params import ParamsMaker, format_constraint, is_greedy, refusals
-from engines.vllm_prompt import PromptRenderer
-from engines.vllm_readers import Reader
-from engines.vllm_tools import AnswerFormats
+from engines.vllm_parts import library as vllm
+from engines.vllm_parts.formats import AnswerFormats
+from engines.vllm_parts.options import Options
+from engines.vllm_parts.outputs import Tally, TokenSpeller
+from engines.vllm_parts.prompts import PromptRenderer
+from engines.vllm_parts.readers import Reader
+from engines.vllm_parts.sampling import ParamsMaker, format_constraint, is_greedy, refusals
+from engines.vllm_parts.starting import Gauge, start, stop
 
 
 class Serving:
@@ -36,9 +36,17 @@ class Serving:
 
     @classmethod
     async def start(cls, spec: BackendSpec, options: Options) -> "Serving":
-        gauge = Gauge()
-        llm = await asyncio.to_thread(start, spec, options, gauge)
-        return cls(llm, gauge, spec, options)
+        """Load the model in a thread. Raises EngineError."""
+
+        def load() -> Serving:
+            gauge = Gauge()
+            return cls(start(spec, options, gauge), gauge, spec, options)
+
+        return await asyncio.to_thread(load)
+
+    @property
+    def has_chat_template(self) -> bool:
+        return self._renderer.has_chat_template
 
     async def chat(self, request: ChatRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
         if request.tool_choice.mode == "none":
@@ -47,9 +55,8 @@ class Serving:
         params = self._params.make(request.sampling, prompt_tokens=len(ids), stream=request.stream)
         form = None if request.output_format is None else format_constraint(request.output_format)
         if form is not None or request.tools:
-            params.skip_special_tokens = (
-                not request.tools
-            )  # the marks of a call are special tokens in some models
+            # The marks around a call are special tokens in some models.
+            params.skip_special_tokens = not request.tools
             field = "tools" if request.tools else "response_format"
             await self._params.constrain(params, self._formats.constraints(request, form), field)
         extra = self._formats.engine_arguments(request, ids)
@@ -65,9 +72,8 @@ class Serving:
             if request.echo:
                 params.prompt_logprobs, params.skip_reading_prefix_cache = sampling.logprobs, True
             if request.output_format is not None:
-                await self._params.constrain(
-                    params, format_constraint(request.output_format), "response_format"
-                )
+                form = format_constraint(request.output_format)
+                await self._params.constrain(params, [form], "response_format")
             prompts.append((ids, params))
         jobs = await self._submit(prompts, sampling.n, priority, request.cache_salt)
         echoes = self._echoes(request) if request.echo else {}
@@ -76,11 +82,8 @@ class Serving:
     def _echoes(self, request: GenerateRequest) -> dict[int, str]:
         """Prompt text by choice."""
         texts = [p if isinstance(p, str) else self._speller.text(p) for p in request.prompts]
-        return {
-            number * request.sampling.n + k: t
-            for number, t in enumerate(texts)
-            for k in range(request.sampling.n)
-        }
+        n = request.sampling.n
+        return {number * n + sample: text for number, text in enumerate(texts) for sample in range(n)}
 
     async def check_health(self) -> None:
         if self._llm.errored:
@@ -107,9 +110,8 @@ class Serving:
         try:
             with refusals():
                 for number, (ids, params) in enumerate(prompts):
-                    copies = (
-                        n if is_greedy(params) else 1
-                    )  # vLLM refuses several greedy samples of one request
+                    # vLLM refuses several greedy samples of one request: they become several requests.
+                    copies = n if is_greedy(params) else 1
                     params.n = n // copies
                     for copy in range(copies):
                         collector = await self._llm.add_request(
@@ -122,7 +124,7 @@ class Serving:
                         jobs.append(_Job(collector, number * n + copy, is_first_copy=copy == 0))
             is_complete = True
         finally:
-            if not is_complete:
+            if not is_complete and not self._llm.errored:
                 await self._llm.abort(name)
         return jobs
 
@@ -152,8 +154,8 @@ class Serving:
                                 yield delta
             yield Usage(prompt_tokens, tally.completion_tokens, cached_tokens, tally.reasoning_tokens)
         finally:
-            for job in unfinished:
-                await self._llm.abort(job.collector.request_id, internal=True)
+            if unfinished and not self._llm.errored:
+                await self._llm.abort([job.collector.request_id for job in unfinished], internal=True)
 
 
 class _Job(msgspec.Struct, frozen=True):

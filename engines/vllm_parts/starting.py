@@ -5,11 +5,11 @@ import difflib
 import gc
 from typing import Any
 
-from engines import vllm_library as vllm
 from engines.contract.engine import EngineStats
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
-from engines.vllm_options import Options, engine_arguments
+from engines.vllm_parts import library as vllm
+from engines.vllm_parts.options import Options, engine_arguments
 
 _SHUTDOWN_S = 10.0
 
