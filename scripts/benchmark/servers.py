@@ -42,7 +42,12 @@ ENGINE_OPTIONS: dict[str, object] = {
 }
 _CONTEXT_WINDOW = 1024
 _CPU_VARIABLES = {"OMP_NUM_THREADS": "1"}
-_OFFLINE_VARIABLES = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+_PEER_VARIABLES = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "75",  # as ours; its own 5 s can end a connection that waits for its turn
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def hearth(weights: Path, folder: Path, engines_python: Path) -> Iterator[Server
 def peer(weights: Path, folder: Path, engines_python: Path) -> Iterator[Server]:
     """vLLM's own server in the same engine environment: its defaults, request and access logs off."""
     packages = folder / "packages"
-    environment = os.environ | _CPU_VARIABLES | _OFFLINE_VARIABLES
+    environment = os.environ | _CPU_VARIABLES | _PEER_VARIABLES
     environment |= {
         "PYTHONPATH": str(packages),
         "VLLM_CACHE_ROOT": str(folder / "data" / "cache" / "vllm"),
