@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,7 @@ class PromptRenderer:
         self._tokenizer: Any = llm.get_tokenizer()
         self._is_plain = isinstance(llm.renderer, vllm.HfRenderer) and self._tokenizer.is_fast
         self.has_chat_template = not self._is_plain or self._tokenizer.chat_template is not None
+        self._encoder, self._literal_encoder = _encoders(self._tokenizer) if self._is_plain else (None, None)
         self._control_tokens = tuple(filter(None, self._tokenizer.all_special_tokens))
         self._formats: dict[bool, str] = {}
 
@@ -54,7 +56,7 @@ class PromptRenderer:
         """Token ids of a plain prompt; token ids are checked. Raises EngineError(VALIDATION_ERROR)."""
         if isinstance(prompt, str):
             self._check_length(len(prompt) // _CHARACTERS_PER_TOKEN, "prompt")
-            ids = await asyncio.to_thread(self._tokenizer.encode, prompt)
+            ids = await self._encode_text(prompt)
         else:
             ids = list(prompt)
             if any(not 0 <= token < vocabulary_size for token in ids):
@@ -96,16 +98,19 @@ class PromptRenderer:
         return self._encode(text, guard)
 
     def _encode(self, text: str, guard: "_Guard") -> list[int]:
-        backend = self._tokenizer.backend_tokenizer
-        if not guard.hidden:
-            return backend.encode(text, add_special_tokens=False).ids  # type: ignore[no-any-return]
         ids: list[int] = []
         for number, piece in enumerate(guard.split(text)):
-            if number % 2:
-                ids += self._tokenizer.encode(piece, add_special_tokens=False, split_special_tokens=True)
-            else:
-                ids += backend.encode(piece, add_special_tokens=False).ids
+            encoder = self._literal_encoder if number % 2 else self._encoder
+            ids += encoder.encode(piece, add_special_tokens=False).ids
         return ids
+
+    async def _encode_text(self, text: str) -> list[int]:
+        """A plain prompt, with the tokens that the model wants at its beginning."""
+        if self._encoder is None:
+            return list(await asyncio.to_thread(self._tokenizer.encode, text))
+        if len(text) <= _INLINE_CHARACTERS:
+            return list(self._encoder.encode(text).ids)
+        return list((await asyncio.to_thread(self._encoder.encode, text)).ids)
 
     def _format(self, tools: list[dict[str, Any]] | None) -> str:
         """Whether the template wants contents as strings or as lists of parts."""
@@ -139,6 +144,22 @@ class PromptRenderer:
         except vllm.VLLMClientError as error:
             raise _invalid("messages", "the model's chat format refuses this conversation") from error
         return list(rendered["prompt_token_ids"])
+
+
+def _encoders(tokenizer: Any) -> tuple[Any, Any]:
+    """Two copies of a fast tokenizer, one that knows control tokens and one that takes them as text.
+
+    They are never changed again, so that the loop and threads may use them at once: the original is set up anew for
+    every call, which fails, or mixes up calls, in threads.
+    """
+    copies = []
+    for takes_control_tokens_as_text in (False, True):
+        encoder = copy.deepcopy(tokenizer.backend_tokenizer)
+        encoder.no_truncation()
+        encoder.no_padding()
+        encoder.encode_special_tokens = takes_control_tokens_as_text
+        copies.append(encoder)
+    return copies[0], copies[1]
 
 
 class _Guard:
