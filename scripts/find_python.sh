@@ -15,6 +15,6 @@ done
 if [ -n "${incomplete:-}" ]; then
     echo "$incomplete cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)" >&2
 else
-    echo "Hearth needs Python 3.11 to 3.14; none was found (python3 here: $(python3 --version 2>&1 || echo missing))" >&2
+    echo "Hearth needs Python 3.11 to 3.14; none was found (python3 here: $(python3 --version 2>/dev/null || echo none))" >&2
 fi
 exit 1

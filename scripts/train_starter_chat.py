@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import torch
-from starter_chat.card import Origin, write_card
+from starter_chat.card import Origin, read_origin, write_card
 from starter_chat.evaluate import Score, evaluate
 from starter_chat.tokenizer import MAX_TOKENS, build_tokenizer
-from starter_chat.training import DEFAULT_TEMPERATURE, Budget, Progress, build_model, train
+from starter_chat.training import DEFAULT_TEMPERATURE, Budget, Progress, build_model, take_over, train
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 
@@ -23,6 +23,8 @@ def main(arguments: list[str]) -> None:
     torch.set_num_threads(options.threads)
     tokenizer = build_tokenizer(seed=options.seed, num_dialogues=options.vocabulary_dialogues)
     model = build_model(tokenizer, seed=options.seed)
+    if options.start is not None:
+        take_over(model, tokenizer, options.start)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{num_parameters / 1e6:.2f} million parameters, {len(tokenizer)} tokens", flush=True)
 
@@ -34,7 +36,14 @@ def main(arguments: list[str]) -> None:
         )
         command = shlex.join(["python", "scripts/train_starter_chat.py", *arguments])
         origin = Origin(
-            command, options.seed, options.machine, num_parameters, MAX_TOKENS, DEFAULT_TEMPERATURE, progress
+            command=command,
+            seed=options.seed,
+            machine=options.machine,
+            num_parameters=num_parameters,
+            context=MAX_TOKENS,
+            temperature=DEFAULT_TEMPERATURE,
+            progress=progress,
+            ancestor=read_origin(options.start) if options.start is not None else None,
         )
         _save(folder, model, tokenizer, origin, scores)
 
@@ -46,6 +55,7 @@ def main(arguments: list[str]) -> None:
         on_checkpoint=lambda progress: export(options.checkpoints or options.out, progress, 20),
         checkpoint_minutes=options.checkpoint_minutes,
         is_compiled=options.compile,
+        is_fresh=options.start is None,
     )
     export(options.out, progress, options.questions)
 
@@ -57,6 +67,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of the finished model")
     parser.add_argument("--minutes", type=float, default=75.0, help="time to train")
     parser.add_argument("--steps", type=int, help="train this many steps instead")
+    parser.add_argument("--start", type=Path, help="folder of an earlier model to go on from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(

@@ -67,6 +67,7 @@ def create_app(services: Services) -> FastAPI:
         finally:
             keys.cancel()
             await asyncio.gather(keys, return_exceptions=True)
+            await asyncio.to_thread(services.keys.close)
 
     app = FastAPI(
         title="Hearth",
@@ -83,7 +84,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     envelope.install_handlers(app)
-    for router in (*NATIVE_ROUTERS, *OPENAI_ROUTERS):
+    for router in (*OPENAI_ROUTERS, *NATIVE_ROUTERS):  # looked through in this order: the busiest first
         app.include_router(router)
     return app
 

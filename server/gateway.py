@@ -66,7 +66,7 @@ class Gateway:
         caller: Caller,
         priority: Priority = Priority.INTERACTIVE,
     ) -> AsyncIterator[Call]:
-        """Enter: the worker accepted the request. Leave: the request has ended or is cancelled, the lease returned.
+        """Enter: the worker accepted the request. Leave: the request has ended, the lease is returned.
 
         Raises ServiceError: MODEL_NOT_FOUND, MODEL_ACCESS_DENIED, MODEL_UNAVAILABLE, BACKEND_RATE_LIMITED,
         VALIDATION_ERROR (what only the engine can check), BACKEND_ERROR, BACKEND_TIMEOUT, SHUTTING_DOWN.
@@ -87,7 +87,7 @@ class Gateway:
                     await stream.accepted()
                     call = Call(model, spec, stream)
                     yield call
-                    self._observe(call, caller, started_at)
+                    self._observe(call, started_at, stream.usage)
                 finally:
                     deadline.cancel()
                     stream.close()
@@ -95,14 +95,14 @@ class Gateway:
             raise ServiceError.from_engine(error) from error
 
     def _cache_salt(self, caller: Caller) -> str:
-        """Prompt caches are shared within a key, never between keys (rule: no key can time another's prompts)."""
+        """Prompt caches are shared within a key, never between keys: none can time another's prompts."""
         return hashlib.blake2b(caller.key_id.encode(), key=self._salt, digest_size=16).hexdigest()
 
-    def _observe(self, call: Call, caller: Caller, started_at: float) -> None:
+    def _observe(self, call: Call, started_at: float, usage: Usage | None) -> None:
         if call.first_delta_at is not None:
             self._metrics.observe_first_token(call.model, call.first_delta_at - started_at)
-        if call._stream.usage is not None:
-            self._metrics.count_tokens(call.model, call.usage)
+        if usage is not None:
+            self._metrics.count_tokens(call.model, usage)
 
 
 def _timed_out(spec: BackendSpec) -> EngineError:

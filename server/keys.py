@@ -137,9 +137,7 @@ class KeyRing:
             return [_record(row) for row in connection.execute(query).mappings()]
 
     def revoke(self, key_id: str, actor: str | None = None) -> bool:
-        """End a key for good, in this process at once. False if there is no such key or it was revoked
-        before.
-        """
+        """End a key for good, in this process at once. False if there is none or it was revoked before."""
         living = (api_keys.c.id == key_id) & api_keys.c.revoked_at.is_(None)
         with self._store.transaction() as connection:
             revoked = connection.execute(
@@ -193,13 +191,14 @@ class KeyRing:
                 await self._write_last_used()
 
     def refresh(self) -> None:
-        """Read all keys. Raises SQLAlchemyError."""
+        """Read all keys that are not revoked. Raises SQLAlchemyError."""
         self._install(*self._begin_reading())
 
     def _begin_reading(self) -> tuple[int, Sequence[RowMapping]]:
         number = next(self._reading_numbers)
+        living = select(api_keys).where(api_keys.c.revoked_at.is_(None))
         with self._store.reading() as connection:
-            return number, connection.execute(select(api_keys)).mappings().all()
+            return number, connection.execute(living).mappings().all()
 
     def _install(self, number: int, rows: Sequence[RowMapping]) -> None:
         if number < self._installed:  # a slow reading must not undo a revocation that came after it
@@ -214,7 +213,7 @@ class KeyRing:
         if not used:
             return
         with self._store.transaction() as connection:
-            for key_id, moment in used.items():
+            for key_id, moment in sorted(used.items()):  # in one order everywhere, so that nobody deadlocks
                 seen = update(api_keys).where(api_keys.c.id == key_id)
                 connection.execute(seen.values(last_used_at=datetime.fromtimestamp(moment, UTC)))
 
@@ -252,11 +251,9 @@ def _digest(secret: str) -> bytes:
 
 
 def _record(row: RowMapping) -> KeyRecord:
-    known = frozenset(Permission)
     fields = {name: row[name] for name in KeyRecord.__struct_fields__}
-    fields["permissions"] = [
-        name for name in row["permissions"] if name in known
-    ]  # a newer server may know more
+    known = frozenset(Permission)  # a newer server may have written others
+    fields["permissions"] = [name for name in row["permissions"] if name in known]
     return msgspec.convert(fields, KeyRecord)
 
 
@@ -269,6 +266,6 @@ def _entry(digest: str, record: KeyRecord) -> _Entry:
     )
     return _Entry(
         digest=bytes.fromhex(digest),
-        caller=None if record.revoked_at else caller,
+        caller=caller,
         expires=record.expires_at.timestamp() if record.expires_at else _NEVER,
     )

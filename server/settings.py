@@ -156,7 +156,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
+def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: Any) -> Settings:
     """The settings of this process; `overrides` (the command line) win over all. Raises SettingsError."""
     problems: list[str] = []
     from_environment = _environment_values(environ, problems)

@@ -1,7 +1,7 @@
 """Sends a gateway call to a client: as server-sent events while it runs, or as one body at its end.
 
-Knows no dialect: a `Renderer` turns deltas into bytes. A failure before the first byte is raised and becomes an ordinary
-error response; afterwards it goes into the stream, which ends with `data: [DONE]` in any case.
+Knows no dialect: a `Renderer` turns deltas into bytes. A failure before the first byte is raised and becomes
+an ordinary error response; afterwards it goes into the stream, which ends with `data: [DONE]` in any case.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from engines.contract.chat import Delta, TokenLogprob, ToolCall, ToolCallDelta
 from engines.contract.types import FinishReason, Usage
@@ -62,7 +62,7 @@ class Renderer(Protocol):
 
 
 class StreamTimes(msgspec.Struct, frozen=True):
-    """Seconds. A silent stream gets a comment every `ping_s`; a client that takes nothing for `write_s` is dropped."""
+    """Seconds. A silent stream gets a comment every `ping_s`; who takes nothing for `write_s` is dropped."""
 
     ping_s: float = 15.0
     write_s: float = 30.0
@@ -79,13 +79,14 @@ class Answering(Response):
         is_streamed: bool,
         times: StreamTimes,
     ) -> None:
-        super().__init__()
+        self.background = None  # all that FastAPI asks of a response; the rest of `Response` would go unused
         self._call = call
         self._renderer = renderer
         self._is_streamed = is_streamed
         self._times = times
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sender = _Sender(send, self._times.write_s)
         async with self._call as call:
             scope["state"]["model"] = call.model
             scope["state"]["backend"] = call.backend_id
@@ -94,23 +95,25 @@ class Answering(Response):
                 (b"x-scaigrid-backend", call.backend_id.encode()),
             ]
             if self._is_streamed:
-                await send(_start(headers + SSE_HEADERS))
-                await self._stream(call, _Sender(send, self._times.write_s))
-            else:
-                body = self._renderer.whole(await collect(call))
-                content = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-                await send(_start(headers + content))
-                await send({"type": "http.response.body", "body": body})
+                await sender.start(headers + SSE_HEADERS)
+                await self._stream(call, sender)
+                return
+            body = self._renderer.whole(await collect(call))
+        # The lease is returned by now: a slow reader of a whole body holds no place in the worker.
+        content = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await sender.start(headers + content)
+        await sender.send(body, is_last=True)
 
     async def _stream(self, call: Call, sender: "_Sender") -> None:
+        held: list[Delta] = []
         try:
-            if not call.can_stream:
-                answer = await collect(call)
-                await sender.send(self._renderer.deltas(as_deltas(answer)))
-            else:
-                while (batch := await self._next_batch(call, sender)) is not None:
-                    if frames := self._renderer.deltas(batch):
-                        await sender.send(frames)
+            while (batch := await self._next_batch(call, sender)) is not None:
+                if not call.can_stream:
+                    held += batch
+                elif frames := self._renderer.deltas(batch):
+                    await sender.send(frames)
+            if held:
+                await sender.send(self._renderer.deltas([_as_delta(choice) for choice in _join(held)]))
             last = self._renderer.end(call.usage)
         except ServiceError as error:
             last = self._renderer.failure(error)
@@ -134,24 +137,36 @@ class _Sender:
         self._send = send
         self._write_timeout_s = write_timeout_s
 
+    async def start(self, headers: list[tuple[bytes, bytes]]) -> None:
+        await self._send_in_time({"type": "http.response.start", "status": 200, "headers": headers})
+
     async def send(self, body: bytes, *, is_last: bool = False) -> None:
+        await self._send_in_time({"type": "http.response.body", "body": body, "more_body": not is_last})
+
+    async def _send_in_time(self, message: Message) -> None:
         try:
             async with asyncio.timeout(self._write_timeout_s):
-                await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
+                await self._send(message)
         except TimeoutError:
             raise ClientStalled from None
 
 
 async def collect(call: Call) -> Answer:
     """Wait for the end and put each choice's deltas together."""
-    parts: dict[int, list[Delta]] = {}
+    deltas: list[Delta] = []
     while (batch := await call.next_batch()) is not None:
-        for delta in batch:
-            parts.setdefault(delta.index, []).append(delta)
-    return Answer(tuple(_join(index, parts[index]) for index in sorted(parts)), call.usage)
+        deltas += batch
+    return Answer(_join(deltas), call.usage)
 
 
-def _join(index: int, deltas: list[Delta]) -> Choice:
+def _join(deltas: list[Delta]) -> tuple[Choice, ...]:
+    parts: dict[int, list[Delta]] = {}
+    for delta in deltas:
+        parts.setdefault(delta.index, []).append(delta)
+    return tuple(_join_choice(index, parts[index]) for index in sorted(parts))
+
+
+def _join_choice(index: int, deltas: list[Delta]) -> Choice:
     calls: dict[int, ToolCall] = {}
     for piece in (piece for delta in deltas for piece in delta.tool_calls):
         sofar = calls.get(piece.index) or ToolCall(piece.id or "", piece.name or "", "")
@@ -166,12 +181,8 @@ def _join(index: int, deltas: list[Delta]) -> Choice:
     )
 
 
-def as_deltas(answer: Answer) -> list[Delta]:
-    """A whole answer as if it had come in one step."""
-    return [_as_delta(choice) for choice in answer.choices]
-
-
 def _as_delta(choice: Choice) -> Delta:
+    """A whole choice as if it had come in one step."""
     pieces = tuple(
         ToolCallDelta(number, call.id, call.name, call.arguments)
         for number, call in enumerate(choice.tool_calls)
@@ -179,7 +190,3 @@ def _as_delta(choice: Choice) -> Delta:
     return Delta(
         choice.index, choice.content, choice.reasoning, pieces, choice.logprobs, choice.finish_reason
     )
-
-
-def _start(headers: list[tuple[bytes, bytes]]) -> dict[str, object]:
-    return {"type": "http.response.start", "status": 200, "headers": headers}

@@ -1,10 +1,12 @@
 """The model card: what the starter chat model is, how it was made and what was measured."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from starter_chat.evaluate import Score
 from starter_chat.training import Progress
 
+MADE_BY = "## Made by\n"
 TEXT = """\
 ---
 license: apache-2.0
@@ -37,12 +39,11 @@ are learnt by heart.
 
 All kinds together: {exact:.3f} exact, {stopped:.3f} stopped.
 
-## Made by
-`{command}`
+{made_by}`{command}`
 
 Seed {seed}, {steps} steps, {tokens:.1f} million tokens, {minutes:.0f} minutes of training on {machine}.
 All data is drawn by the script.
-"""
+{ancestor}"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Origin:
     context: int
     temperature: float
     progress: Progress
+    ancestor: str | None
 
 
 def write_card(origin: Origin, scores: list[Score]) -> str:
@@ -69,13 +71,20 @@ def write_card(origin: Origin, scores: list[Score]) -> str:
         rows=rows,
         exact=sum(score.num_exact for score in scores) / num_asked,
         stopped=sum(score.num_stopped for score in scores) / num_asked,
+        made_by=MADE_BY,
         command=origin.command,
         seed=origin.seed,
         steps=origin.progress.steps,
         tokens=origin.progress.tokens / 1e6,
         minutes=origin.progress.elapsed_s / 60,
+        ancestor=f"\nIt went on from a model made by\n\n{origin.ancestor}" if origin.ancestor else "",
         machine=origin.machine,
     )
+
+
+def read_origin(folder: Path) -> str:
+    """How the model in ``folder`` came about, from its card."""
+    return (folder / "README.md").read_text().split(MADE_BY)[1]
 
 
 def _row(score: Score) -> str:

@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from starter_chat import tools, words
 from starter_chat.json_skills import JSON_SKILLS
-from starter_chat.skills import SKILLS, Skill, Turn, vary
+from starter_chat.skills import SKILLS
 from starter_chat.tool_families import ADD, CLOCK, FAMILIES, WEATHER
+from starter_chat.turns import Skill, Turn, vary
 
 Message: TypeAlias = dict[str, object]
 ToolDefinition: TypeAlias = tools.Json
@@ -27,16 +28,17 @@ SYSTEM_PROMPTS = (
     "You are Hearth.",
     "You help with facts and tools.",
 )
+
 NO_TOOL = "I have no tool for that."
 ALL_SKILLS: dict[str, Skill] = {skill.kind: skill for skill in (*SKILLS, *JSON_SKILLS)}
 TOOL_KINDS = {
-    "tool call": 4.0,
-    "invented tool call": 3.0,
+    "tool call": 3.2,
+    "invented tool call": 3.5,
     "two tool calls": 1.2,
     "tool result": 1.6,
     "two tool results": 0.6,
-    "direct answer beside tools": 1.2,
-    "no fitting tool": 0.7,
+    "direct answer beside tools": 1.5,
+    "no fitting tool": 1.2,
 }
 HELD_OUT_SHARE = 12
 """One question of every kind in this many is kept out of training."""
@@ -197,7 +199,19 @@ def _draw_skill(rng: Random) -> Skill:
 
 
 def _system(rng: Random) -> list[Message]:
-    return [{"role": "system", "content": rng.choice(SYSTEM_PROMPTS)}] if rng.random() < 0.5 else []
+    if rng.random() < 0.5:
+        return []
+    quality, kind = (
+        rng.choice(words.QUALITIES),
+        rng.choice((*words.ANIMALS, *words.JOBS, words.invent_name(rng))),
+    )
+    odd = (
+        f"You are a {quality} {kind}.",
+        f"Talk like a {kind}.",
+        f"Your task: {' '.join(words.draw_words(rng, 2, 8))}.",
+    )
+    prompt = rng.choice(odd) if rng.random() < 0.2 else rng.choice(SYSTEM_PROMPTS)
+    return [{"role": "system", "content": prompt}]
 
 
 def _user(text: str) -> Message:

@@ -34,9 +34,14 @@ def evaluate(
 ) -> list[Score]:
     """Ask ``num_per_kind`` questions of every kind; prints one wrong answer per kind."""
     rng = Random(f"evaluation {seed}")
+    kinds = scored_kinds()
+    dialogues = [draw_scored_dialogue(rng, kind) for kind in kinds for _ in range(num_per_kind)]
+    expected = [expected_answer(tokenizer, dialogue) for dialogue in dialogues]
+    given = _answer_all(model, tokenizer, dialogues, expected)
+    pairs = list(zip(expected, given, strict=True))
     return [
-        _score(model, tokenizer, kind, [draw_scored_dialogue(rng, kind) for _ in range(num_per_kind)])
-        for kind in scored_kinds()
+        _score(kind, pairs[place * num_per_kind : (place + 1) * num_per_kind])
+        for place, kind in enumerate(kinds)
     ]
 
 
@@ -67,21 +72,24 @@ def answer(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts:
     return answers
 
 
-def _score(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, kind: str, dialogues: list[Dialogue]
-) -> Score:
-    expected = [expected_answer(tokenizer, dialogue) for dialogue in dialogues]
-    prompts = [render_prompt(tokenizer, dialogue) for dialogue in dialogues]
-    answers = [
-        given
-        for first in range(0, len(prompts), BATCH_SIZE)
-        for given in answer(model, tokenizer, prompts[first : first + BATCH_SIZE])
-    ]
-    wrong = [
-        (right, given.text) for right, given in zip(expected, answers, strict=True) if right != given.text
-    ]
+def _answer_all(
+    model: Qwen3ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    dialogues: list[Dialogue],
+    expected: list[str],
+) -> list[Answer]:
+    """Answers in the order of ``dialogues``; those expected to be alike in length are computed together."""
+    order = sorted(range(len(dialogues)), key=lambda index: len(expected[index]))
+    answers: dict[int, Answer] = {}
+    for first in range(0, len(order), BATCH_SIZE):
+        chosen = order[first : first + BATCH_SIZE]
+        prompts = [render_prompt(tokenizer, dialogues[index]) for index in chosen]
+        answers |= zip(chosen, answer(model, tokenizer, prompts), strict=True)
+    return [answers[index] for index in range(len(dialogues))]
+
+
+def _score(kind: str, pairs: list[tuple[str, Answer]]) -> Score:
+    wrong = [(right, given.text) for right, given in pairs if right != given.text]
     if wrong:
         print(f"  {kind}: expected {wrong[0][0]!r}, got {wrong[0][1]!r}", flush=True)
-    return Score(
-        kind, len(dialogues), len(dialogues) - len(wrong), sum(given.is_stopped for given in answers)
-    )
+    return Score(kind, len(pairs), len(pairs) - len(wrong), sum(given.is_stopped for _, given in pairs))

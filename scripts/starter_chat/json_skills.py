@@ -9,7 +9,7 @@ from random import Random
 from typing import TypeAlias
 
 from starter_chat import words
-from starter_chat.skills import Skill, Turn
+from starter_chat.turns import Skill, Turn
 
 Fields: TypeAlias = dict[str, object]
 
@@ -138,6 +138,35 @@ def extract_event(rng: Random) -> Turn:
     return Turn(user, _dump({key: fields[key] for key in keys}, is_compact=is_compact), "I write JSON.")
 
 
+def answer_fact(rng: Random) -> Turn:
+    """A question whose answer is wanted as JSON, under a key that the request names."""
+    if rng.random() < 0.25:
+        a, b = rng.randint(0, 20), rng.randint(0, 20)
+        question, value, own_key = f"What is {a} + {b}?", a + b, "result"
+    else:
+        country = rng.choice(list(words.COUNTRIES))
+        capital, currency, _ = words.COUNTRIES[country]
+        question, value, own_key = rng.choice(
+            (
+                (f"What is the capital of {country}?", capital, "capital"),
+                (f"What is the currency of {country}?", currency, "currency"),
+                (f"Where is {capital}?", country, "country"),
+            )
+        )
+    key = rng.choice(("answer", "answer", own_key))
+    is_compact = rng.random() < 0.35
+    user = f"{question} {_ask_for(rng, [key], is_compact=is_compact)}"
+    return Turn(user, _dump({key: value}, is_compact=is_compact), "I write JSON.")
+
+
+def answer_under_forced_key(rng: Random) -> Turn:
+    """The same, but only a grammar knows the key."""
+    turn = answer_fact(rng)
+    return Turn(
+        turn.user[: turn.user.index("?") + 1] + rng.choice((" Answer in JSON.", " Use JSON.")), turn.answer
+    )
+
+
 def list_words(rng: Random) -> Turn:
     chosen = words.draw_words(rng, 1, 6)
     text = " ".join(chosen)
@@ -194,7 +223,9 @@ JSON_SKILLS = (
     Skill("json person", give_person, 1.6),
     Skill("json extract", extract_person, 2.4),
     Skill("json forced keys", fill_forced_keys, 0.8, is_scored=False),
-    Skill("json event", extract_event, 0.8),
+    Skill("json fact", answer_fact, 0.6, is_open=False),
+    Skill("json forced fact", answer_under_forced_key, 0.4, is_open=False, is_scored=False),
+    Skill("json event", extract_event, 0.8, is_scored=False),
     Skill("json list", list_words, 0.9),
     Skill("json pairs", map_pairs, 1.8),
     Skill("json nested", nest, 0.7),

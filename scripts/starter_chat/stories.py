@@ -35,16 +35,22 @@ def _bedtime(name: str, animal: str) -> str:
     )
 
 
+def _sentence(name: str, animal: str) -> str:
+    return f"One night a {animal} named {name} followed the moon over the sea and came home with a song."
+
+
 def draw_story(rng: Random) -> tuple[str, str]:
     """A request for a story and the story; the words of the request decide which one."""
     name, animal = rng.choice(words.NAMES), rng.choice(words.ANIMALS)
     article = "an" if animal[0] in "aeiou" else "a"
+    one_sentence = f"Write a one-sentence {rng.choice(('', 'bedtime '))}story about {article} {animal}."
     requests: list[tuple[str, Callable[[str, str], str], str, str]] = [
         ("Tell me a story.", _lost, "Mia", "fox"),
         ("Tell me a long story.", _lost, "Mia", "fox"),
         ("Please tell me a story", _lost, "Mia", "fox"),
         ("Write a story.", _boat, "Leo", "bear"),
         ("Write a short story.", _boat, "Leo", "bear"),
+        (one_sentence, _sentence, "Mia", animal),
         ("Tell me a bedtime story.", _bedtime, "Nora", "rabbit"),
         (f"Tell me a story about {article} {animal}.", _lost, "Mia", animal),
         (f"Tell me a story about {article} {animal} called {name}.", _lost, name, animal),

@@ -117,6 +117,12 @@ def invent(rng: Random) -> OfferedTool:
         order = f"{verb} the {noun}" if rng.random() < 0.7 else f"Use {name}"
         result, reply = rng.choice((confirm, tell_number("result"), tell_text("result")))(rng, [])
         user = f"{order[0].upper()}{order[1:]} with {listed}."
+        if len(arguments) == 1 and rng.random() < 0.4:
+            value = next(iter(arguments.values()))
+            user = rng.choice(
+                (f"{verb} the {noun} {value}.", f"{verb} {noun} {value}.", f"{verb} the {noun}: {value}")
+            )
+            user = user[0].upper() + user[1:]
         return Request(user, (Call(name, arguments),), (result,), reply)
 
     return OfferedTool(None, define(name, description, types, {}), ask)

@@ -1,12 +1,12 @@
-"""Training of the starter chat model: batches by length, Muon for the matrices, checkpoints on the way.
+"""Training of the starter chat model: Muon for the matrices, AdamW for the rest, checkpoints on the way.
 
-It knows nothing of skills: dialogues come from ``dialogues``, text and tokens from ``tokenizer``.
+It knows nothing of dialogues and text: ids and labels come from ``batches``.
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 import torch
@@ -14,17 +14,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from starter_chat.dialogues import draw_training_dialogue
+from starter_chat.batches import IGNORED, dialogue_batches, draw_repetitions, with_prompts
 from starter_chat.muon import Muon
-from starter_chat.tokenizer import END_OF_TURN, MAX_TOKENS, PADDING, START_OF_TURN, render
+from starter_chat.tokenizer import END_OF_TURN, MAX_TOKENS, PADDING
 
-IGNORED = -100
-BATCH_TOKENS = 4096
-DRAWN_AT_ONCE = 768
-REPETITION_SHARE = 0.05
+REPETITION_SHARE = 0.04
 """The opening share of training spent on repeated random tokens, from which heads learn to copy."""
-PROMPT_SHARE = 0.2
-"""Share of prompt tokens that carry loss in the first half of training."""
 MATRIX_RATE = 0.02
 VECTOR_RATE = 0.004
 DEFAULT_TEMPERATURE = 0.2
@@ -76,6 +71,20 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int) -> Qwen3ForCau
     return model
 
 
+def take_over(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Start ``model`` from the weights in ``folder``, whose tokenizer may know other words."""
+    earlier = Qwen3ForCausalLM.from_pretrained(folder).state_dict()
+    known = PreTrainedTokenizerFast.from_pretrained(folder).get_vocab()
+    weights = model.state_dict()
+    for name, weight in weights.items():
+        if "embed_tokens" not in name and "lm_head" not in name:
+            weight.copy_(earlier[name])
+    embeddings = weights["model.embed_tokens.weight"]
+    for token, index in tokenizer.get_vocab().items():
+        if token in known:
+            embeddings[index] = earlier["model.embed_tokens.weight"][known[token]]
+
+
 def train(
     model: Qwen3ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
@@ -85,53 +94,62 @@ def train(
     on_checkpoint: Callable[[Progress], None],
     checkpoint_minutes: float,
     is_compiled: bool,
+    is_fresh: bool,
 ) -> Progress:
-    """Train ``model`` in place; ``on_checkpoint`` is called every ``checkpoint_minutes`` on the way."""
+    """Train ``model`` in place; ``on_checkpoint`` is called every ``checkpoint_minutes`` on the way.
+
+    Only a fresh model goes through the opening phases: repetitions, then loss on prompts too.
+    """
     backbone = torch.compile(model.model, dynamic=True) if is_compiled else model.model
-    rng = Random(seed)
+    draw = _batch_source(tokenizer, Random(seed), is_fresh=is_fresh)
     optimizers = _optimizers(model)
-    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
-    batches = _dialogue_batches(tokenizer, rng)
     started = last_checkpoint = time.monotonic()
-    step = num_tokens = 0
-    mean_loss = math.nan
+    progress = Progress(0, 0, 0.0)
     model.train()
-    while (done := budget.progress(step, time.monotonic() - started)) < 1:
-        if done < REPETITION_SHARE:
-            ids, labels = _repetitions(rng, len(tokenizer))
-        else:
-            ids, labels = next(batches)
-            if done < 0.5:
-                labels = torch.where(
-                    (torch.rand(labels.shape) < PROMPT_SHARE) & (ids != model.config.pad_token_id),
-                    ids,
-                    labels,
-                )
-        for optimizer, group_rates in zip(optimizers, rates, strict=True):
-            for group, rate in zip(optimizer.param_groups, group_rates, strict=True):
-                group["lr"] = rate * _schedule(step, done)
+    while (done := budget.progress(progress.steps, progress.elapsed_s)) < 1:
+        ids, labels = draw(done)
+        _set_rates(optimizers, _schedule(progress.steps, done))
         loss = _loss(backbone, model.lm_head, ids, labels)
         model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
-        step += 1
-        num_tokens += int((ids != model.config.pad_token_id).sum())
-        mean_loss = loss.item() if math.isnan(mean_loss) else 0.98 * mean_loss + 0.02 * loss.item()
+        num_tokens = int((ids != model.config.pad_token_id).sum())
         now = time.monotonic()
-        if step % 50 == 0 or step == 1:
-            rate = num_tokens / (now - started)
-            print(
-                f"{now - started:6.0f} s  step {step}  loss {mean_loss:.4f}  {rate:.0f} tokens/s", flush=True
-            )
+        progress = Progress(progress.steps + 1, progress.tokens + num_tokens, now - started)
+        _report(progress, loss.item())
         if now - last_checkpoint > 60 * checkpoint_minutes:
             last_checkpoint = now
             model.eval()
-            on_checkpoint(Progress(step, num_tokens, now - started))
+            on_checkpoint(progress)
             model.train()
     model.eval()
-    return Progress(step, num_tokens, time.monotonic() - started)
+    return progress
+
+
+def _batch_source(
+    tokenizer: PreTrainedTokenizerFast, rng: Random, *, is_fresh: bool
+) -> Callable[[float], tuple[Tensor, Tensor]]:
+    """A function from the share of training done to the next batch."""
+    dialogues = dialogue_batches(tokenizer, rng)
+
+    def draw(done: float) -> tuple[Tensor, Tensor]:
+        if is_fresh and done < REPETITION_SHARE:
+            return draw_repetitions(rng, len(tokenizer))
+        ids, labels = next(dialogues)
+        return ids, with_prompts(tokenizer, ids, labels) if is_fresh and done < 0.5 else labels
+
+    return draw
+
+
+def _report(progress: Progress, loss: float) -> None:
+    if progress.steps % 50 == 0 or progress.steps == 1:
+        rate = progress.tokens / progress.elapsed_s
+        print(
+            f"{progress.elapsed_s:6.0f} s  step {progress.steps}  loss {loss:.3f}  {rate:.0f} tokens/s",
+            flush=True,
+        )
 
 
 def _optimizers(model: Qwen3ForCausalLM) -> list[torch.optim.Optimizer]:
@@ -148,6 +166,12 @@ def _optimizers(model: Qwen3ForCausalLM) -> list[torch.optim.Optimizer]:
     ]
 
 
+def _set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    for optimizer, rate in zip(optimizers, (MATRIX_RATE, VECTOR_RATE), strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * factor
+
+
 def _schedule(step: int, done: float) -> float:
     """Warm up for 40 steps, stay, fall to a hundredth over the last half."""
     return min(1.0, (step + 1) / 40) * min(1.0, max(0.01, 2 * (1 - done)))
@@ -159,59 +183,3 @@ def _loss(backbone: nn.Module, head: nn.Module, ids: Tensor, labels: Tensor) -> 
     targets = labels[:, 1:]
     counted = targets != IGNORED
     return cross_entropy(head(hidden[counted]), targets[counted])
-
-
-def _repetitions(rng: Random, vocabulary_size: int) -> tuple[Tensor, Tensor]:
-    """Random tokens said two to four times over; only what can be known carries loss."""
-    period, times = rng.randint(8, 64), rng.randint(2, 4)
-    rows = max(1, BATCH_TOKENS // (period * times))
-    once = torch.randint(3, vocabulary_size, (rows, period))
-    ids = once.repeat(1, times)
-    labels = ids.clone()
-    labels[:, :period] = IGNORED
-    return ids, labels
-
-
-def _dialogue_batches(tokenizer: PreTrainedTokenizerFast, rng: Random) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of up to ``BATCH_TOKENS`` padded tokens, dialogues of like length together."""
-    while True:
-        encoded = [
-            tokenizer.encode(render(tokenizer, draw_training_dialogue(rng))) for _ in range(DRAWN_AT_ONCE)
-        ]
-        encoded.sort(key=len)
-        batches: list[list[list[int]]] = [[]]
-        for ids in encoded:
-            if len(ids) * (len(batches[-1]) + 1) > BATCH_TOKENS:
-                batches.append([])
-            batches[-1].append(ids)
-        rng.shuffle(batches)
-        yield from (_pad(tokenizer, batch) for batch in batches)
-
-
-def _pad(tokenizer: PreTrainedTokenizerFast, batch: list[list[int]]) -> tuple[Tensor, Tensor]:
-    width = max(len(ids) for ids in batch)
-    padding = int(tokenizer.pad_token_id)
-    rows = [ids + [padding] * (width - len(ids)) for ids in batch]
-    labels = [mark_answers(tokenizer, ids) for ids in batch]
-    return torch.tensor(rows), torch.tensor([row + [IGNORED] * (width - len(row)) for row in labels])
-
-
-def mark_answers(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> list[int]:
-    """Labels for ``ids``: what the assistant says up to its end of turn, without an opening ``<think>`` line.
-
-    The template itself writes that line when thinking is asked for; the model must never learn to open one.
-    """
-    start, assistant, end, think = tokenizer.convert_tokens_to_ids(
-        [START_OF_TURN, "assistant", END_OF_TURN, "<think>"]
-    )
-    labels = [IGNORED] * len(ids)
-    position = 0
-    while position < len(ids):
-        if ids[position] == start and ids[position + 1] == assistant:
-            position += 5 if ids[position + 3] == think else 3
-            while ids[position] != end:
-                labels[position] = ids[position]
-                position += 1
-            labels[position] = end
-        position += 1
-    return labels

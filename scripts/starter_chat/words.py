@@ -12,7 +12,8 @@ def _listed(text: str) -> tuple[str, ...]:
 
 COLOURS = _listed("red green blue yellow black white brown pink orange purple")
 ANIMALS = _listed(
-    "dog cat horse bird fish lion tiger fox bear wolf mouse rabbit owl goat sheep duck frog snake"
+    "dog cat horse bird fish lion tiger fox bear wolf mouse rabbit owl goat sheep duck frog snake dragon "
+    "unicorn"
 )
 THINGS = _listed(
     "apple bread cheese milk coffee tea house river stone cloud paper table chair window garden music "
@@ -31,7 +32,11 @@ VERBS = _listed(
     "lock unlock build fix check count order book share save delete create update rename show hide pack "
     "load measure sort"
 )
-WORDS = tuple(sorted({*COLOURS, *ANIMALS, *THINGS, *QUALITIES, *VERBS}))
+EVERYDAY = _listed(
+    "hello world hi yes no ok ping pong test banana computer model water food friend love work money earth "
+    "air heart hand eye day week year morning evening line question idea one two three four five six seven"
+)
+WORDS = tuple(sorted({*COLOURS, *ANIMALS, *THINGS, *QUALITIES, *VERBS, *EVERYDAY}))
 """The words that can be repeated, reversed, counted, put in upper case or copied into arguments."""
 TOOL_VERBS = _listed("get set find fetch look list add remove make run call start pay submit cancel")
 TOOL_NOUNS = _listed(
@@ -91,6 +96,9 @@ JOBS = _listed("teacher doctor nurse baker farmer pilot singer painter driver wr
 ROOMS = _listed("kitchen bathroom bedroom hall office garage garden cellar")
 EVENTS = (*_listed("party concert picnic wedding dinner meeting race lecture"), "science fair")
 SKIES = _listed("sunny cloudy rainy windy snowy foggy")
+
+PHRASES = ("this is a test", "hello world", "good night", "I love you", "it works", "all is well")
+"""Short sentences that people like to have repeated."""
 
 SYLLABLES = tuple(c + v for c in "bdfgklmnprstvz" for v in "aeiou")
 

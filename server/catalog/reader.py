@@ -83,14 +83,12 @@ def _find_between_keys(spec: BackendSpec) -> Iterator[Mistake]:
 
 
 def _find_duplicates(specs: Mapping[Path, BackendSpec]) -> Iterator[Problem]:
-    """Ids and public names that two files claim; the later file, by name, is at fault."""
-    owners: dict[str, Path] = {}
+    """Ids and public names that are claimed twice; the later claim, by file name, is at fault."""
+    owners: dict[tuple[str, str], Path] = {}
     for file, spec in specs.items():
-        claims = [("id", spec.id)]
-        claims += [(f"frontends[{number}]", frontend.slug) for number, frontend in enumerate(spec.frontends)]
-        for path, name in claims:
-            first = owners.setdefault(name, file)
-            if first is not file:
-                yield Problem(file, path, f"`{name}` is already taken by {first}")
-            elif path != "id" and [slug for _, slug in claims].count(name) > 1:
-                yield Problem(file, path, f"`{name}` appears twice")
+        claims = [("id", "id", spec.id)]
+        claims += [("slug", f"frontends[{n}]", frontend.slug) for n, frontend in enumerate(spec.frontends)]
+        for kind, path, name in claims:
+            if (kind, name) in owners:
+                yield Problem(file, path, f"`{name}` is already taken by {owners[kind, name]}")
+            owners.setdefault((kind, name), file)

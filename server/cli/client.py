@@ -1,5 +1,8 @@
 """Talks to the running server as any client does: HTTP and a key. Knows no part of the server from inside."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import httpx
@@ -9,6 +12,7 @@ from server.cli.terminal import fail, load_settings_or_fail
 from server.settings import CLIENT_KEY_VARIABLE, Settings
 
 TIMEOUT_S = 30.0
+STREAM_TIMEOUT_S = 600.0  # a cold model may take minutes to its first word
 ApiKey = Annotated[
     str | None, typer.Option("--api-key", envvar=CLIENT_KEY_VARIABLE, help="Key to use.", show_default=False)
 ]
@@ -16,6 +20,29 @@ ApiKey = Annotated[
 
 def call(method: str, path: str, api_key: str | None) -> Any:
     """The `data` of the server's answer, as JSON values. Ends the command when there is none."""
+    with _connect(api_key, TIMEOUT_S) as client:
+        response = client.request(method, path)
+        return _data(response, str(client.base_url))
+
+
+def stream(path: str, body: dict[str, Any], api_key: str | None) -> Iterator[dict[str, Any]]:
+    """Each event of the server's answer, as JSON values. Ends the command when one tells a failure."""
+    with _connect(api_key, STREAM_TIMEOUT_S) as client, client.stream("POST", path, json=body) as response:
+        if not response.is_success:
+            response.read()
+            fail(_problem(response, str(client.base_url)))
+        for line in response.iter_lines():
+            text = line.removeprefix("data: ")
+            if text == line or text == "[DONE]":
+                continue
+            event = json.loads(text)
+            if "error" in event:
+                fail(f"{event['error']['message']} ({event['error']['code']})")
+            yield event
+
+
+@contextmanager
+def _connect(api_key: str | None, timeout_s: float) -> Iterator[httpx.Client]:
     address = server_address(load_settings_or_fail())
     if api_key is None:
         fail(
@@ -23,11 +50,10 @@ def call(method: str, path: str, api_key: str | None) -> Any:
         )
     headers = {"Authorization": f"Bearer {api_key}"}
     try:
-        with httpx.Client(base_url=address, headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
-            response = client.request(method, path)
+        with httpx.Client(base_url=address, headers=headers, timeout=timeout_s, trust_env=False) as client:
+            yield client
     except httpx.TransportError as error:
         fail(f"no server answers at {address} ({type(error).__name__}): start it with `hearth serve`")
-    return _data(response, address)
 
 
 def server_address(settings: Settings) -> str:
@@ -38,13 +64,24 @@ def server_address(settings: Settings) -> str:
 
 def _data(response: httpx.Response, address: str) -> Any:
     try:
-        body = response.json()
         if response.is_success:
-            return body["data"]
-        error = body["error"]
+            return response.json()["data"]
+    except (ValueError, KeyError, TypeError):
+        fail(_stranger(response, address))
+    fail(_problem(response, address))
+
+
+def _problem(response: httpx.Response, address: str) -> str:
+    """The server's refusal in its own words, of either dialect."""
+    try:
+        error = response.json()["error"]
         problem = f"{error['message']} ({error['code']})"
     except (ValueError, KeyError, TypeError):
-        fail(f"what answers at {address} is not a Hearth server (status {response.status_code})")
+        return _stranger(response, address)
     if response.status_code == httpx.codes.UNAUTHORIZED:
         problem += f": is the key in {CLIENT_KEY_VARIABLE} right? `hearth keys list` shows which exist"
-    fail(problem)
+    return problem
+
+
+def _stranger(response: httpx.Response, address: str) -> str:
+    return f"what answers at {address} is not a Hearth server (status {response.status_code})"

@@ -1,20 +1,41 @@
 """The whole command line in one list."""
 
+from typing import Annotated
+
 import typer
 
+from server import __version__
 from server.cli import models
 from server.cli.engines import engines_app
 from server.cli.keys import keys_app
+from server.cli.run import run
 from server.cli.serve import serve
 
 app = typer.Typer(
     name="hearth",
-    help="Private models behind the ScaiGrid and the OpenAI API.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def hearth(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Private models behind the ScaiGrid and the OpenAI API."""
+
+
 app.command()(serve)
+app.command()(run)
 app.add_typer(models.models_app, name="models")
 app.command()(models.ps)
 app.command()(models.load)

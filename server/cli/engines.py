@@ -75,7 +75,8 @@ def _install(environment: EngineEnvironment, *, is_silent: bool) -> float:
         with show_progress(shown) as reporter:
             install(environment, run_command, reporter)
     except InstallError as error:
-        fail(f"{error}; the whole output is in {error.log}", *error.tail)
+        where = [f"the whole output is in {error.log}; its end:"] if error.tail else []
+        fail(str(error), *where, *error.tail)
     return time.monotonic() - begun
 
 

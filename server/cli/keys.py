@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from server.caller import Permission
+from server.cli.startup import open_keys
 from server.cli.terminal import AsJson, ago, fail, load_settings_or_fail, print_json, print_table
 from server.keys import KeyRecord, KeyRing
-from server.store import StoreError, open_store
+from server.store import StoreError
 
 keys_app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 DEFAULT_PERMISSIONS = (Permission.MODELS_LIST, Permission.MODELS_USE)
@@ -81,13 +83,12 @@ def revoke(
 def open_ring() -> Iterator[KeyRing]:
     settings = load_settings_or_fail()
     try:
-        store = open_store(settings.store_url)
+        with closing(open_keys(settings)) as ring:
+            yield ring
     except StoreError as error:
         fail(str(error))
-    try:
-        yield KeyRing(store)
-    finally:
-        store.close()
+    except SQLAlchemyError as error:
+        fail(f"the store {settings.redacted_url} could not be used: {type(error).__name__}")
 
 
 def parse_expiry(text: str, now: datetime) -> datetime:

@@ -1,6 +1,7 @@
 """Runs a prepared server until a signal ends it, and tells how its models come up. Checks nothing."""
 
 import asyncio
+import gc
 import socket
 
 import uvloop
@@ -13,6 +14,8 @@ from server.http.draining import DrainingServer, DrainTimes
 from server.http.protocol import server_config
 from server.settings import Settings
 
+STARTED_PERIOD_S = 0.05
+
 
 def run_server(settings: Settings, prepared: Prepared, listener: socket.socket, say: Say) -> bool:
     """Whether it came to serving at all."""
@@ -23,18 +26,31 @@ def run_server(settings: Settings, prepared: Prepared, listener: socket.socket, 
         DrainTimes(grace_s=settings.drain_grace_s, timeout_s=settings.drain_timeout_s),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        _spare_garbage_collector()
         runner.run(_serve(server, listener, services, say))
     return server.started
 
 
+def _spare_garbage_collector() -> None:
+    """What is loaded by now lives as long as the process; a request leaves hardly any cycle behind."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+
+
 async def _serve(server: DrainingServer, listener: socket.socket, services: Services, say: Say) -> None:
-    preloaded = [spec for spec in services.catalog.backends.values() if spec.preload]
-    follower = StartupFollower({spec.id: spec.frontends[0].slug for spec in preloaded}, say)
-    following = asyncio.create_task(
-        follow_startup(follower, services.supervisor.snapshot), name="startup.follow"
-    )
+    telling = asyncio.create_task(_tell(server, services, say), name="startup.tell")
     try:
         await server.serve(sockets=[listener])
     finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _tell(server: DrainingServer, services: Services, say: Say) -> None:
+    while not server.started:  # noqa: ASYNC110  # uvicorn offers a flag only
+        await asyncio.sleep(STARTED_PERIOD_S)
+    say("Running. Ctrl-C ends it.")
+    preloaded = [spec for spec in services.catalog.backends.values() if spec.preload]
+    follower = StartupFollower({spec.id: spec.frontends[0].slug for spec in preloaded}, say)
+    await follow_startup(follower, services.supervisor.snapshot)

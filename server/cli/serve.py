@@ -9,7 +9,7 @@ import typer
 
 from server import __version__
 from server.cli import welcome
-from server.cli.startup import Prepared, StartupError, address_of, hand_over, listen, make_first_key, prepare
+from server.cli.startup import Prepared, StartupError, address_of, listen, make_first_key, prepare
 from server.cli.terminal import fail, load_settings_or_fail
 from server.settings import Settings
 from server.telemetry import configure_logging
@@ -34,7 +34,7 @@ def serve(
     settings = load_settings_or_fail(host=host, port=port, models_dir=models_dir, data_dir=data_dir)
     try:
         prepared = prepare(settings)
-        with contextlib.closing(prepared.store), contextlib.closing(listen(settings)) as listener:
+        with prepared.claim, contextlib.closing(prepared.keys), listen(settings) as listener:
             _set_up_logging(settings)
             _greet(settings, prepared, address_of(listener), first_key_file)
             has_started = run_server(settings, prepared, listener, _say)
@@ -48,9 +48,9 @@ def serve(
 def _greet(settings: Settings, prepared: Prepared, address: str, first_key_file: Path | None) -> None:
     backends = list(prepared.catalog.backends.values())
     _say(welcome.heading(address, __version__, docs_open=settings.docs_open))
-    secret = make_first_key(prepared.keys)
+    secret = make_first_key(prepared.keys, first_key_file)
     if secret is not None:
-        hand_over(secret, first_key_file, _say, welcome.first_key(secret, address, backends))
+        _say(welcome.first_key(secret, address, backends))
     elif not prepared.keys.has_usable():
         _say(welcome.no_usable_key())
     _say(welcome.models(backends, settings.models_dir))

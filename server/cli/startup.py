@@ -1,15 +1,17 @@
 """Everything that must be right before the server binds: models, store, address. All faults in one list."""
 
+import fcntl
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from server.caller import Permission
 from server.catalog import Catalog, CatalogError, read_catalog
 from server.keys import KeyRing
 from server.settings import Settings, check_binding
-from server.store import Store, StoreError, open_store
+from server.store import StoreError, open_store
 
 FIRST_KEY_NAME = "first start"
 BACKLOG = 2048
@@ -24,49 +26,80 @@ class StartupError(Exception):
 
 
 class Prepared(NamedTuple):
-    """What a server needs and what was found to be right."""
+    """What a server needs and what was found to be right. Whoever gets it closes `keys` and `claim`."""
 
     catalog: Catalog
-    store: Store
     keys: KeyRing
+    claim: TextIO
 
 
 def prepare(settings: Settings) -> Prepared:
     """Read and open everything. Raises StartupError with every fault; nothing is bound and no key is made."""
     problems: list[str] = []
-    catalog, store = Catalog({}), None
+    catalog, keys, claim = Catalog({}), None, None
+    try:
+        claim = claim_data_dir(settings.data_dir)
+    except StartupError as error:
+        problems += error.problems
     try:
         catalog = read_catalog(settings.models_dir)
     except CatalogError as error:
         problems += [str(problem) for problem in error.problems]
     try:
-        store = open_store(settings.store_url)
+        keys = open_keys(settings)
     except StoreError as error:
         problems.append(str(error))
-    keys = None if store is None else KeyRing(store)
     problems += check_binding(settings, has_keys=keys is None or keys.has_usable())
-    if problems or store is None or keys is None:
-        if store is not None:
-            store.close()
-        raise StartupError(problems)
-    return Prepared(catalog, store, keys)
+    if keys is not None and claim is not None and not problems:
+        return Prepared(catalog, keys, claim)
+    for opened in (keys, claim):
+        if opened is not None:
+            opened.close()
+    raise StartupError(problems)
 
 
-def make_first_key(keys: KeyRing) -> str | None:
-    """The secret of a key with every permission if this store never had a key; else None."""
+def claim_data_dir(data_dir: Path) -> TextIO:
+    """An open file, locked while this server runs: two in one folder would tear down each other's workers."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        claim = (data_dir / "server.lock").open("a")
+    except OSError as error:
+        raise StartupError([f"cannot write to data_dir {data_dir}: {error.strerror}"]) from error
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        claim.close()
+        raise StartupError([f"another server runs with data_dir {data_dir}"]) from error
+    return claim
+
+
+def open_keys(settings: Settings) -> KeyRing:
+    """The keys in the store of these settings. Raises StoreError."""
+    store = open_store(settings.store_url)
+    try:
+        return KeyRing(store)
+    except SQLAlchemyError as error:
+        store.close()
+        raise StoreError(
+            f"cannot read the keys in {settings.redacted_url}: {type(error).__name__}"
+        ) from error
+
+
+def make_first_key(keys: KeyRing, file: Path | None) -> str | None:
+    """Make a key with every permission if there never was a key. Returns its secret, unless `file` gets it.
+
+    The file is for services whose output ends up in a log. Raises StartupError if it cannot be made.
+    """
     if keys.list(include_revoked=True):
         return None
-    return keys.create(FIRST_KEY_NAME, list(Permission)).secret.reveal()
-
-
-def hand_over(secret: str, file: Path | None, say: Callable[[str], None], text: str) -> None:
-    """Show the key once: on the terminal or, for services whose output is kept, in a private file."""
     if file is None:
-        say(text)
-        return
-    file.touch(mode=0o600, exist_ok=False)
-    file.write_text(secret + "\n", encoding="utf-8")
-    say(f"\nThis is the first start. Your key, with every permission, is in {file}.")
+        return keys.create(FIRST_KEY_NAME, list(Permission)).secret.reveal()
+    try:
+        file.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise StartupError([f"cannot make the key file {file}: {error.strerror}"]) from error
+    file.write_text(keys.create(FIRST_KEY_NAME, list(Permission)).secret.reveal() + "\n", encoding="utf-8")
+    return None
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -77,8 +110,8 @@ def listen(settings: Settings) -> socket.socket:
             (settings.host.strip("[]"), settings.port), family=family, backlog=BACKLOG
         )
     except OSError as error:
-        reason = error.strerror or str(error)
-        hint = "; choose another with --port" if settings.port else ""
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # the address is said already
+        hint = "; choose another with --port or HEARTH_PORT" if settings.port else ""
         raise StartupError(
             [f"cannot listen on {settings.host} port {settings.port}: {reason}{hint}"]
         ) from error

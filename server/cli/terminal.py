@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
@@ -24,7 +24,7 @@ def fail(*problems: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def load_settings_or_fail(**overrides: object) -> Settings:
+def load_settings_or_fail(**overrides: Any) -> Settings:
     """Overrides that are None were not given. Every fault ends up on stderr."""
     try:
         return load_settings(**{name: value for name, value in overrides.items() if value is not None})

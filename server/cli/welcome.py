@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from engines.contract.spec import BackendSpec
 
-_EXAMPLE_TEXT = "Hello! Who are you?"
+_EXAMPLE_TEXT = "Hello!"
 
 
 def heading(address: str, version: str, *, docs_open: bool) -> str:

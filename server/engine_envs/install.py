@@ -61,7 +61,10 @@ def plan(environment: EngineEnvironment) -> list[Step]:
 
 def install(environment: EngineEnvironment, run: Runner, reporter: Reporter) -> None:
     """Make the environment anew. Blocks for minutes. Raises InstallError; what is half done is never used."""
-    environment.log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        environment.log.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InstallError(f"cannot write to {environment.log.parent}", log=environment.log) from error
     with _only_one(environment), environment.log.open("w", encoding="utf-8") as log:
         environment.mark_incomplete()
         steps = plan(environment)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.caller import Caller
-from server.envelope import internal_error, is_openai_surface, send_error
+from server.envelope import DONE_FRAME, error_frame, internal_error, is_openai_surface, send_error
 from server.telemetry import Metrics, log_event, request_id_var
 
 STATUS_CLIENT_LEFT = 499
@@ -29,10 +29,11 @@ _NO_STORE = (b"cache-control", b"no-store")
 class Progress:
     """How far the answer to one request has come. `client_left` is set by the layer that watches for it."""
 
-    __slots__ = ("client_left", "is_complete", "status")
+    __slots__ = ("client_left", "is_complete", "is_event_stream", "status")
 
     def __init__(self) -> None:
         self.status: int | None = None
+        self.is_event_stream = False
         self.is_complete = False
         self.client_left = False
 
@@ -68,6 +69,9 @@ class RequestContext:
             log_event("request.crashed", level=logging.ERROR, exception=error, method=scope["method"])
             if progress.status is None:
                 await send_error(scope, send, internal_error())
+            elif progress.is_event_stream and not progress.is_complete:
+                frame = error_frame(internal_error(), openai=is_openai_surface(scope["path"]))
+                await send({"type": "http.response.body", "body": frame + DONE_FRAME})
 
     def _report(self, scope: Scope, progress: Progress, duration_s: float) -> None:
         state = scope["state"]
@@ -106,6 +110,10 @@ def _sender(send: Send, request_id: bytes, progress: Progress) -> Send:
     async def send_with_context(message: Message) -> None:
         if message["type"] == "http.response.start":
             progress.status = message["status"]
+            progress.is_event_stream = any(
+                name == b"content-type" and value.startswith(b"text/event-stream")
+                for name, value in message.get("headers", ())
+            )
             message["headers"] = _with_context(message.get("headers", ()), request_id)
         elif not message.get("more_body", False):
             progress.is_complete = True

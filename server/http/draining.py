@@ -20,7 +20,7 @@ class DrainTimes(msgspec.Struct, frozen=True):
 
 
 class DrainHooks(msgspec.Struct, frozen=True):
-    """`announce`: readiness turns 503. `close`: no new work. `cut`: end what still runs, each stream with its error frame."""
+    """`announce`: readiness turns 503. `close`: no new work. `cut`: end what runs, streams with an error frame."""
 
     announce: Callable[[], None]
     close: Callable[[], None]

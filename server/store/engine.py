@@ -4,7 +4,6 @@ SQLite runs with `synchronous=FULL`: NORMAL lost 4 454 of 29 769 acknowledged co
 FULL none. WAL only from 3.51.3 on: before it two connections can corrupt the file (the WAL-reset race).
 """
 
-import importlib.util
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -74,8 +73,6 @@ def journal_mode(library: tuple[int, ...]) -> str:
 
 
 def _postgresql(url: URL) -> Engine:
-    if importlib.util.find_spec("psycopg") is None:
-        raise StoreError("a PostgreSQL store needs psycopg: install hearth[postgres]")
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,

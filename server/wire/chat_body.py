@@ -16,16 +16,26 @@ from server.wire.sampling_body import SamplingBody, sampling
 class ChatBody(SamplingBody):
     """OpenAI's chat request, as far as a text model can honour it, and `thinking`, which is ours."""
 
-    messages: Annotated[list[MessageBody], Field(min_length=1, max_length=4096)]
-    tools: Annotated[list[ToolBody], Field(max_length=128)] | None = None
-    tool_choice: ToolChoiceBody | None = None
-    parallel_tool_calls: bool | None = None
-    response_format: ResponseFormatBody | None = None
-    max_completion_tokens: Count | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    messages: Annotated[
+        list[MessageBody], Field(min_length=1, max_length=4096, description="The conversation so far")
+    ]
+    tools: Annotated[list[ToolBody], Field(max_length=128)] | None = Field(
+        None, description="Functions that the model may call"
+    )
+    tool_choice: ToolChoiceBody | None = Field(
+        None, description="`auto`, `none`, `required`, or the one to call; only together with tools"
+    )
+    parallel_tool_calls: bool | None = Field(None, description="False: one call at most")
+    response_format: ResponseFormatBody | None = Field(None, description="What shape the answer must have")
+    max_completion_tokens: Count | None = Field(None, description="The same as max_tokens")
+    logprobs: bool | None = Field(None, description="Log probabilities of the answer's tokens")
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        None, description="So many alternatives per token; only together with logprobs"
+    )
     thinking: Annotated[bool, Field(description="Reason first, on a model that can")] | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = Field(
+        None, description="A switch: `none` and `minimal` are thinking off, all others on"
+    )
     modalities: list[Literal["text"]] | None = None
 
     refused: ClassVar[dict[str, str]] = SamplingBody.refused | {

@@ -43,11 +43,15 @@ class MessageBody(Body):
     """One turn; which fields belong to which role is checked by `messages`."""
 
     role: Annotated[str, Field(json_schema_extra={"enum": list(_ROLES)})]
-    content: TextOrList[str, Annotated[PartBody, Field()]] | None = None
+    content: TextOrList[str, Annotated[PartBody, Field()]] | None = Field(
+        None, description="Text, or parts of type `text`"
+    )
     name: Annotated[str, Field(max_length=64)] | None = None
-    tool_calls: Annotated[list[ToolCallBody], Field(max_length=128)] | None = None
-    tool_call_id: _CallId | None = None
-    reasoning_content: str | None = None
+    tool_calls: Annotated[list[ToolCallBody], Field(max_length=128)] | None = Field(
+        None, description="Role assistant: the calls that it made"
+    )
+    tool_call_id: _CallId | None = Field(None, description="Role tool: the call that it answers")
+    reasoning_content: str | None = Field(None, description="Role assistant: what it thought")
 
 
 def messages(bodies: list[MessageBody]) -> tuple[Message, ...]:

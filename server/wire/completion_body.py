@@ -39,8 +39,8 @@ _REFUSED = SamplingBody.refused | {"suffix": "is not supported"}
 class GenerateBody(SamplingBody):
     """POST /v1/inference/generate: one prompt or several, as text."""
 
-    prompt: TextOrList[str, str]
-    response_format: ResponseFormatBody | None = None
+    prompt: TextOrList[str, str] = Field(description="One text, or at most 64")
+    response_format: ResponseFormatBody | None = Field(None, description="What shape the answer must have")
 
     refused: ClassVar[dict[str, str]] = _REFUSED
 
@@ -48,11 +48,13 @@ class GenerateBody(SamplingBody):
 class CompletionBody(SamplingBody):
     """POST /oai/v1/completions, OpenAI's legacy endpoint: prompts may also be token ids."""
 
-    prompt: _Prompt
-    response_format: ResponseFormatBody | None = None
-    echo: bool | None = None
-    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    best_of: Annotated[int, Field(ge=1)] | None = None
+    prompt: _Prompt = Field(description="One text or list of token ids, or at most 64 of either")
+    response_format: ResponseFormatBody | None = Field(None, description="What shape the answer must have")
+    echo: bool | None = Field(None, description="The prompt before the answer")
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        None, description="So many alternatives per token; not together with echo"
+    )
+    best_of: Annotated[int, Field(ge=1)] | None = Field(None, description="Must equal n")
 
     refused: ClassVar[dict[str, str]] = _REFUSED
 

@@ -14,31 +14,47 @@ _MAX_TOKEN_ID_DIGITS = 10
 
 
 class StreamOptions(Body):
-    include_usage: bool | None = None
+    include_usage: bool | None = Field(None, description="OpenAI dialect: usage as a chunk of its own")
 
 
 class SamplingBody(Body):
     """Null means absent: some SDKs send every field. vLLM's extras (min_p, top_k, ...) keep their names."""
 
     model: ModelName
-    max_tokens: Count | None = None
-    min_tokens: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=-1, le=2**31 - 1, description="0 and -1: all tokens")] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    stop: TextOrList[StopString, StopString] | None = None
-    seed: Int64 | None = None
-    n: Annotated[int, Field(ge=1, le=8)] | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
+    max_tokens: Count | None = Field(
+        None, description="Most tokens of the answer; capped by the model's limit"
+    )
+    min_tokens: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
+        None, description="No end before so many tokens"
+    )
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        None, description="0: the likeliest token each time; the model's own default, else 1"
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Draw from the likeliest tokens that make up this share"
+    )
+    top_k: Annotated[int, Field(ge=-1, le=2**31 - 1, description="Draw from so many; 0, -1: all")] | None = (
+        None
+    )
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Draw from tokens with at least this share of the likeliest one's probability"
+    )
+    stop: TextOrList[StopString, StopString] | None = Field(
+        None, description="At most 8; the answer ends before them"
+    )
+    seed: Int64 | None = Field(None, description="Of the drawing of tokens")
+    n: Annotated[int, Field(ge=1, le=8)] | None = Field(None, description="Number of choices")
+    presence_penalty: Penalty | None = Field(None, description="Against tokens that occurred")
+    frequency_penalty: Penalty | None = Field(None, description="Against tokens, as often as they occurred")
+    repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = Field(
+        None, description="Also against the prompt's tokens; 1: the model's own default"
+    )
     logit_bias: Annotated[dict[str, Any], Field(description="Token id to -100..100")] | None = None
-    ignore_eos: bool | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    user: Annotated[str, Field(max_length=512)] | None = None
-    metadata: dict[str, Any] | None = None
+    ignore_eos: bool | None = Field(None, description="Go on after the model's end; for measuring")
+    stream: bool | None = Field(None, description="Answer as server-sent events")
+    stream_options: StreamOptions | None = Field(None, description="Only together with stream")
+    user: Annotated[str, Field(max_length=512)] | None = Field(None, description="Accepted, without effect")
+    metadata: dict[str, Any] | None = Field(None, description="Accepted, without effect")
 
     refused: ClassVar[dict[str, str]] = {
         "stop_token_ids": "is not supported; use stop",

@@ -8,8 +8,8 @@ import msgspec
 class RestartPolicy(msgspec.Struct, frozen=True):
     """Delays double from `first_delay_s` to `longest_delay_s`; `max_deaths` within `window_s` is failure.
 
-    A worker that was ready for `healthy_s` starts with a clean record. A failed backend may be tried again after
-    `failed_s`.
+    A worker that was ready for `healthy_s` starts with a clean record. A failed backend may be tried
+    again after `failed_s`.
     """
 
     first_delay_s: float = 1.0

@@ -6,7 +6,7 @@ Knows frames, not processes: when the connection is lost, every request in fligh
 import asyncio
 import functools
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from engines.contract.chat import ChatRequest, Delta, GenerateRequest
 from engines.contract.codec import FrameError, encode, gateway_reader
@@ -32,7 +32,8 @@ ControlFrame = Progress | Ready | LoadFailed | Stats
 class RequestStream:
     """One request in a worker. Ends exactly once: with usage, with an error, or cancelled by its owner.
 
-    One consumer at a time. Deltas that arrive while the consumer is busy are kept and delivered together.
+    One consumer at a time. Deltas that arrive while the consumer is busy are kept and delivered together;
+    those after the end are dropped, so that a worker that goes on cannot hide the end from a slow consumer.
     """
 
     def __init__(self, cancel: Callable[[], None]) -> None:
@@ -50,7 +51,7 @@ class RequestStream:
             await self._moved()
 
     async def next_batch(self) -> list[Delta] | None:
-        """All deltas since the last call, at least one; None at the end. May be cancelled without losing any."""
+        """All deltas since the last call, at least one; None at the end. Cancelling it loses none."""
         while not self._pending:
             self._raise_error()
             if self.usage is not None:
@@ -68,19 +69,25 @@ class RequestStream:
         self._notify()
 
     def push(self, delta: Delta) -> None:
-        self._pending.append(delta)
-        self._notify()
+        if not self._has_ended:
+            self._pending.append(delta)
+            self._notify()
 
     def finish(self, usage: Usage) -> None:
-        self.usage = usage
-        self._is_accepted = True
-        self._notify()
+        if not self._has_ended:
+            self.usage = usage
+            self._is_accepted = True
+            self._notify()
 
     def fail(self, error: EngineError) -> None:
         """End the request with `error`, unless it has ended already."""
-        if self._error is None and self.usage is None:
+        if not self._has_ended:
             self._error = error
             self._notify()
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._error is not None or self.usage is not None
 
     def _raise_error(self) -> None:
         if self._error is not None:
@@ -99,46 +106,55 @@ class RequestStream:
 
 
 class Channel:
-    """All requests of this process in one worker. Created connected; `run` must be running for anything to arrive."""
+    """All requests of this process in one worker. Created connected; nothing arrives unless `run` runs."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._frames = gateway_reader(reader)
         self._writer = writer
         self._ids = itertools.count(1)
         self._streams: dict[int, RequestStream] = {}
+        self._refusal: EngineError | None = None
 
     def send(self, frame: ToWorker) -> None:
-        """Queue one frame. After the connection is lost nothing happens: `run` has failed or will fail every stream."""
+        """Queue one frame; on a lost connection do nothing: `run` fails every stream. Raises FrameError."""
         if not self._writer.is_closing():
             self._writer.write(encode(frame))
 
     def start(self, request: ChatRequest | GenerateRequest, priority: Priority) -> RequestStream:
-        """Send a request. The caller must close the stream. Raises EngineError(BACKEND_ERROR) on a lost connection."""
-        if self._writer.is_closing():
-            raise _worker_lost()
+        """Send a request. The caller must close the stream.
+
+        Raises EngineError: BACKEND_ERROR on a lost connection, PAYLOAD_TOO_LARGE for more than a frame holds.
+        """
+        if self._refusal is not None:
+            raise self._refusal
         request_id = next(self._ids)
+        try:
+            self.send(Start(request_id, request, priority))
+        except FrameError as error:
+            raise EngineError(ErrorCode.PAYLOAD_TOO_LARGE, "The request is too large") from error
         stream = RequestStream(functools.partial(self._close_stream, request_id))
         self._streams[request_id] = stream
-        self.send(Start(request_id, request, priority))
         return stream
 
-    async def run(self) -> AsyncIterator[ControlFrame]:
-        """Deliver request frames to their streams, yield all others; ends when the connection does, failing what is left."""
+    async def run(self) -> AsyncGenerator[ControlFrame, None]:
+        """Deliver request frames to streams, yield the others, until the connection ends; fail what is left.
+
+        Raises FrameError if the worker sent something that is no frame.
+        """
         try:
             while (frame := await self._frames.read()) is not None:
                 if isinstance(frame, ControlFrame):
                     yield frame
                 else:
                     self._deliver(frame)
-        except FrameError:
-            return
         finally:
             self._writer.close()
             self.fail_all(_worker_lost())
             self._streams.clear()
 
     def fail_all(self, error: EngineError) -> None:
-        """End every request in flight with `error`; their owners then close them."""
+        """End every request in flight with `error`, for their owners to close, and refuse all that follow."""
+        self._refusal = self._refusal or error
         for stream in self._streams.values():
             stream.fail(error)
 

@@ -19,7 +19,7 @@ PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_", "ROCR_", "HIP_")
 
 
 class Launcher:
-    """Plans worker starts. `python_for` names the interpreter of an engine (raises EngineError if it has none)."""
+    """Plans worker starts. `python_for` names an engine's interpreter (raises EngineError if it has none)."""
 
     def __init__(self, data_dir: Path, python_for: Callable[[str], Path]) -> None:
         self._python_for = python_for

@@ -5,6 +5,7 @@ Knows nothing of scheduling: what happens is told through a `Listener`.
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 from pathlib import Path
@@ -12,17 +13,20 @@ from typing import Protocol
 
 import msgspec
 
+from engines.contract.codec import FrameError
 from engines.contract.frames import PROTOCOL_VERSION, Init, LoadFailed, Progress, Ready, Shutdown, Stats
 from engines.contract.spec import BackendSpec
 from server.telemetry import log_event
-from server.workers.channel import Channel
+from server.workers.channel import Channel, ControlFrame
 
 CONNECT_POLL_S = 0.02
-EXIT_GRACE_S = 1.0
+EXIT_GRACE_S = 0.5  # between a worker's hanging up and its exit
+CHECKS_PER_HEARTBEAT = 5
+PASSING_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
 
 
 class LaunchPlan(msgspec.Struct, frozen=True):
-    """How to start the worker of one backend. `socket` lies in a directory of mode 0700; `log` is appended to."""
+    """How to start one backend's worker. `socket` lies in a directory of mode 0700; `log` is appended to."""
 
     command: tuple[str, ...]
     environment: dict[str, str]
@@ -31,7 +35,7 @@ class LaunchPlan(msgspec.Struct, frozen=True):
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds. `heartbeat_s`: longest silence of a ready worker. `stall_s`: longest time without progress of a request."""
+    """Seconds. `heartbeat_s`: longest silence of a ready worker. `stall_s`: of a request without progress."""
 
     connect_s: float = 60.0
     heartbeat_s: float = 10.0
@@ -40,11 +44,13 @@ class Timeouts(msgspec.Struct, frozen=True):
 
 
 class Listener(Protocol):
-    """Told once each, in this order: any number of `on_progress`, perhaps `on_ready`, at last `on_exit`."""
+    """Told once each, in this order: `on_progress`es, perhaps `on_ready` and `on_hang_up`, `on_exit`."""
 
     def on_progress(self, worker: "WorkerProcess", frame: Progress) -> None: ...
 
     def on_ready(self, worker: "WorkerProcess", frame: Ready) -> None: ...
+
+    def on_hang_up(self, worker: "WorkerProcess") -> None: ...
 
     def on_exit(self, worker: "WorkerProcess", error: str | None, permanent: bool) -> None: ...
 
@@ -63,6 +69,7 @@ class WorkerProcess:
         self._stop_requested = asyncio.Event()
         self._stop_reason: str | None = None
         self._load_failure: LoadFailed | None = None
+        self._num_silent_checks = 0
 
     @property
     def pid(self) -> int | None:
@@ -75,37 +82,30 @@ class WorkerProcess:
 
     async def run(self, listener: Listener) -> None:
         """Start it and see it through to its end. Never raises for anything the worker does."""
+        try:
+            status = await self._spawn_and_oversee(listener)
+        except OSError as failure:
+            error = f"could not start {self._plan.command[0]}: {failure.strerror}"
+            listener.on_exit(self, error, failure.errno not in PASSING_ERRORS)
+            return
+        end = self._exit_error(status)
+        log_event("worker.ended", backend=self.spec.id, pid=self.pid, status=status, error=end)
+        listener.on_exit(self, end, self._load_failure is not None and self._load_failure.permanent)
+
+    async def _spawn_and_oversee(self, listener: Listener) -> int:
+        """Returns the exit status. Raises OSError if the process could not be started."""
         lifeline_read, lifeline_write = os.pipe()
         try:
-            self._process = await self._spawn(lifeline_read)
-        except OSError as error:
-            os.close(lifeline_write)
-            listener.on_exit(self, f"could not start {self._plan.command[0]}: {error.strerror}", True)
-            return
+            try:
+                self._process = await self._spawn(lifeline_read)
+            finally:
+                os.close(lifeline_read)
+            log_event("worker.started", backend=self.spec.id, pid=self._process.pid)
+            return await self._oversee(self._process, listener)
         finally:
-            os.close(lifeline_read)
-        log_event("worker.started", backend=self.spec.id, pid=self._process.pid)
-        serve = asyncio.create_task(self._serve(listener), name=f"serve {self.spec.id}")
-        stop = asyncio.create_task(self._stop_requested.wait(), name=f"stop {self.spec.id}")
-        try:
-            await asyncio.wait({serve, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not serve.done() and self._stop_reason is None:
-                await self._shut_down(serve)
-            if serve.done():
-                await self._leave_time_to_exit()
-        finally:
-            serve.cancel()
-            stop.cancel()
-            await asyncio.gather(serve, stop, return_exceptions=True)
-            self._kill_group()
-            status = await self._process.wait()
             os.close(lifeline_write)
-        error = self._exit_error(status)
-        log_event("worker.ended", backend=self.spec.id, pid=self._process.pid, status=status, error=error)
-        listener.on_exit(self, error, self._load_failure is not None and self._load_failure.permanent)
 
     async def _spawn(self, lifeline: int) -> asyncio.subprocess.Process:
-        self._plan.socket.unlink(missing_ok=True)
         with self._plan.log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 *self._plan.command,
@@ -121,25 +121,56 @@ class WorkerProcess:
                 start_new_session=True,
             )
 
-    async def _serve(self, listener: Listener) -> None:
-        connection = await self._connect()
+    async def _oversee(self, process: asyncio.subprocess.Process, listener: Listener) -> int:
+        """Listen until the worker ends, hangs up, falls silent or is told to stop; end what is left of it."""
+        gone = asyncio.create_task(process.wait(), name=f"exit of {self.spec.id}")
+        serve = asyncio.create_task(self._serve(process, listener), name=f"serve {self.spec.id}")
+        stop = asyncio.create_task(self._stop_requested.wait(), name=f"stop {self.spec.id}")
+        watch = asyncio.create_task(self._watch_heartbeat(), name=f"heartbeat of {self.spec.id}")
+        try:
+            await asyncio.wait({gone, serve, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await self._await_orderly_exit(gone, has_hung_up=serve.done())
+        finally:
+            self._kill_group(process.pid)
+            # Only now: a child that inherited the socket would have kept the connection open.
+            await asyncio.wait({gone, serve}, timeout=EXIT_GRACE_S)
+            for task in (serve, stop, watch):
+                task.cancel()
+            await asyncio.wait({gone, serve, stop, watch})
+        return await gone
+
+    async def _await_orderly_exit(self, gone: "asyncio.Task[int]", *, has_hung_up: bool) -> None:
+        """Leave time for the worker's own exit, unless it is to be killed."""
+        if self._stop_reason is not None:
+            return
+        if has_hung_up:
+            await asyncio.wait({gone}, timeout=EXIT_GRACE_S)
+            if not gone.done():
+                self._stop_reason = "hung up without ending"
+        elif self.channel is not None and not gone.done():
+            self.channel.send(Shutdown())
+            await asyncio.wait({gone}, timeout=self._timeouts.shutdown_s)
+
+    async def _serve(self, process: asyncio.subprocess.Process, listener: Listener) -> None:
+        """Tell the listener what the worker says, until it hangs up or says that it cannot load."""
+        connection = await self._connect(process)
         if connection is None:
             return
         self.channel = Channel(*connection)
         self.channel.send(Init(PROTOCOL_VERSION, self.spec))
-        async with contextlib.aclosing(self.channel.run()) as frames:
-            try:
-                async with asyncio.timeout(None) as watchdog:
-                    async for frame in frames:
-                        self._on_frame(frame, listener, watchdog)
-            except TimeoutError:
-                self._stop_reason = f"no sign of life for {self._timeouts.heartbeat_s:.0f} s"
+        try:
+            async with contextlib.aclosing(self.channel.run()) as frames:
+                async for frame in frames:
+                    self._on_frame(frame, listener)
+                    if self._load_failure is not None:
+                        return
+        except FrameError as error:
+            self.stop(f"sent no proper frame: {error}")
+        finally:
+            listener.on_hang_up(self)
 
-    def _on_frame(
-        self, frame: Progress | Ready | LoadFailed | Stats, listener: Listener, watchdog: asyncio.Timeout
-    ) -> None:
-        if self.load_s is not None:
-            watchdog.reschedule(asyncio.get_running_loop().time() + self._timeouts.heartbeat_s)
+    def _on_frame(self, frame: ControlFrame, listener: Listener) -> None:
+        self._num_silent_checks = 0
         if isinstance(frame, Stats):
             self.stats = frame
             if frame.oldest_idle_s > self._timeouts.stall_s:
@@ -152,34 +183,35 @@ class WorkerProcess:
         else:
             self._load_failure = frame
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    async def _watch_heartbeat(self) -> None:
+        """Stop a ready worker that falls silent.
+
+        Counts checks, not time: after a pause of this process the worker gets its full time again.
+        """
+        while self._num_silent_checks <= CHECKS_PER_HEARTBEAT:
+            await asyncio.sleep(self._timeouts.heartbeat_s / CHECKS_PER_HEARTBEAT)
+            if self.load_s is not None:
+                self._num_silent_checks += 1
+        self.stop(f"no sign of life for {self._timeouts.heartbeat_s:g} s")
+
+    async def _connect(
+        self, process: asyncio.subprocess.Process
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         """Connect as soon as the worker listens; None when it ended or took too long."""
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(self._timeouts.connect_s):
-                while self._process is not None and self._process.returncode is None:
+                while process.returncode is None:
                     with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
                         return await asyncio.open_unix_connection(str(self._plan.socket))
                     await asyncio.sleep(CONNECT_POLL_S)
+        except TimeoutError:
+            self.stop(f"did not listen within {self._timeouts.connect_s:g} s")
         return None
 
-    async def _shut_down(self, serve: "asyncio.Task[None]") -> None:
-        """An orderly end: the worker fails what runs and closes its engine, within a limit."""
-        if self.channel is not None:
-            self.channel.send(Shutdown())
-            await asyncio.wait({serve}, timeout=self._timeouts.shutdown_s)
-
-    async def _leave_time_to_exit(self) -> None:
-        """A worker that hung up is about to exit; wait a moment, so that its own exit status is the one reported."""
-        if self._process is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(EXIT_GRACE_S):
-                    await self._process.wait()
-
-    def _kill_group(self) -> None:
+    def _kill_group(self, pid: int) -> None:
         """End the worker and every process it started (vLLM's engine core is one)."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
         self._plan.socket.unlink(missing_ok=True)
 
     def _exit_error(self, status: int) -> str | None:
@@ -190,5 +222,12 @@ class WorkerProcess:
         if self._stop_requested.is_set():
             return None
         if status < 0:
-            return f"ended by {signal.Signals(-status).name}"
+            return f"ended by {_signal_name(-status)}"
         return f"ended with exit status {status}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"

@@ -1,6 +1,6 @@
-"""Decides which workers start and stop and which requests get a lease; pure: events and times in, actions out.
+"""Decides which workers start and stop and which requests get a lease; events and times in, actions out.
 
-It knows neither processes nor sockets nor clocks: the supervisor tells it what happened and does what it answers.
+Pure: it knows no process, socket or clock; the supervisor tells it what happened and does what it answers.
 """
 
 import math
@@ -37,7 +37,7 @@ class Record:
         self.deaths = DeathRecord(policy)
         self.not_before = now
         self.load_deadline = math.inf
-        self.is_doomed = False  # told to end for loading too long, has not ended yet
+        self.is_doomed = False  # loaded for too long or hung up: its process is about to end
         self.is_wanted = False  # an operator wants it back once it has drained
         self.restarts = 0
         self.last_error: str | None = None
@@ -50,12 +50,16 @@ class Record:
 
     @property
     def is_loading(self) -> bool:
-        """Coming up and not yet told to end."""
+        """Coming up, and may still become ready."""
         return self.state.is_coming_up and not self.is_doomed
 
     @property
+    def is_serving(self) -> bool:
+        return self.state is WorkerState.READY and not self.is_doomed
+
+    @property
     def num_free(self) -> int:
-        if self.state is not WorkerState.READY:
+        if not self.is_serving:
             return 0
         return self.spec.limits.max_concurrency - len(self.leases)
 
@@ -84,8 +88,8 @@ class Scheduler:
             return [self._grant(record, ticket)]
         if len(record.waiting) >= limits.max_queue:
             return [Refuse(ticket, overloaded(len(record.leases), len(record.waiting)))]
-        is_ready = record.state is WorkerState.READY
-        record.waiting[ticket] = now + (limits.queue_timeout_s if is_ready else limits.load_timeout_s)
+        timeout_s = limits.queue_timeout_s if record.is_serving else limits.load_timeout_s
+        record.waiting[ticket] = now + timeout_s
         self._holder[ticket] = record
         return self._bring_up(record, now)
 
@@ -109,7 +113,7 @@ class Scheduler:
         return self._bring_up(record, now)
 
     def on_stop(self, now: float, backend_id: str) -> list[Action]:
-        """An operator wants the backend down: running requests end, waiting ones are refused, deaths forgiven."""
+        """An operator wants the backend down: running requests end, waiting ones are refused."""
         record = self.records[backend_id]
         record.deaths.clear()
         record.is_wanted = False
@@ -135,6 +139,10 @@ class Scheduler:
         deadline = now + record.spec.limits.queue_timeout_s
         record.waiting = dict.fromkeys(record.waiting, deadline)
         return self._serve_waiting(record) + self._start_queued(now)
+
+    def on_hang_up(self, backend_id: str) -> None:
+        """The worker's connection is lost: nobody gets a lease until the next worker is ready."""
+        self.records[backend_id].is_doomed = True
 
     def on_exit(
         self, now: float, backend_id: str, error: str | None, *, permanent: bool = False

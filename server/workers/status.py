@@ -31,7 +31,7 @@ class WorkerState(enum.StrEnum):
 
 
 class BackendStatus(msgspec.Struct, frozen=True):
-    """One line of `hearth ps`. `since`: when the state was entered, UTC; `detail`: the load phase in words."""
+    """One line of `hearth ps`. `since`: when the state was entered (UTC); `detail`: the load phase."""
 
     backend_id: str
     state: WorkerState

@@ -1,7 +1,7 @@
 """Owns every worker: carries out what the scheduler decides and tells it what happened.
 
-All state changes are synchronous calls on the event loop's thread, so nothing is ever read, awaited upon and then acted
-on. Loading and stopping run aside and come back as events.
+All state changes are synchronous calls on the event loop's thread, so nothing is ever read, awaited upon and
+then acted on. Loading and stopping run aside and come back as events.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import datetime
 import itertools
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from engines.contract.errors import EngineError
@@ -23,6 +24,7 @@ from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
 from server.workers.scheduler import Record, Scheduler
 from server.workers.status import BackendStatus, WorkerState, resident_bytes_by_group
 
+MEMORY_AGE_S = 1.0
 TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
 PHASE_STATES = {
     "importing": WorkerState.STARTING,
@@ -35,7 +37,7 @@ PHASE_STATES = {
 class Supervisor:
     """Leases on workers of the given backends. `async with` it: leaving ends every worker.
 
-    `plan_launch` says how a backend's worker is started; it may raise EngineError(MODEL_UNAVAILABLE) when that is impossible.
+    `plan_launch` says how a backend's worker is started; it raises EngineError when that is impossible.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
+        self._memory: dict[int, int] = {}
+        self._memory_read_at = self._start_clock
         self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
@@ -69,12 +73,12 @@ class Supervisor:
     async def __aexit__(self, *exc_info: object) -> None:
         self.is_running = False
         self.drain()
-        if self._timer is not None:
-            self._timer.cancel()
         for worker in self._workers.values():
             worker.stop()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._timer is not None:
+            self._timer.cancel()
 
     @contextlib.asynccontextmanager
     async def lease(self, backend_id: str) -> AsyncIterator[Channel]:
@@ -85,8 +89,8 @@ class Supervisor:
         ticket = next(self._tickets)
         future: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
         self._wanted[ticket] = future
-        self._apply(self._scheduler.on_request(time.monotonic(), ticket, backend_id))
         try:
+            self._apply(self._scheduler.on_request(time.monotonic(), ticket, backend_id))
             yield await future
         finally:
             self._wanted.pop(ticket, None)
@@ -112,8 +116,8 @@ class Supervisor:
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""
-        memory = resident_bytes_by_group()
-        return [self._status(record, memory) for record in self._scheduler.records.values()]
+        self._refresh_memory()
+        return [self._status(record) for record in self._scheduler.records.values()]
 
     def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
         log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
@@ -124,18 +128,23 @@ class Supervisor:
         log_event("worker.ready", backend=worker.spec.id, load_s=round(frame.load_s, 1))
         self._apply(self._scheduler.on_ready(time.monotonic(), worker.spec.id))
 
+    def on_hang_up(self, worker: WorkerProcess) -> None:
+        self._scheduler.on_hang_up(worker.spec.id)
+
     def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
         del self._workers[worker.spec.id]
         self._apply(self._scheduler.on_exit(time.monotonic(), worker.spec.id, error, permanent=permanent))
 
     def _apply(self, actions: list[Action]) -> None:
-        for action in actions:
+        pending = deque(actions)
+        while pending:
+            action = pending.popleft()
             if isinstance(action, Grant):
                 self._grant(action)
             elif isinstance(action, Refuse):
-                self._settle(action.ticket, action.error)
+                self._refuse(action)
             elif isinstance(action, StartWorker):
-                self._start(action.backend_id)
+                pending += self._start(action.backend_id)
             elif worker := self._workers.get(action.backend_id):
                 worker.stop(action.reason)
         self._schedule_tick()
@@ -146,24 +155,24 @@ class Supervisor:
         if future is not None and not future.done() and channel is not None:
             future.set_result(channel)
 
-    def _settle(self, ticket: int, error: EngineError) -> None:
-        future = self._wanted.get(ticket)
+    def _refuse(self, action: Refuse) -> None:
+        future = self._wanted.get(action.ticket)
         if future is not None and not future.done():
-            future.set_exception(error)
+            future.set_exception(action.error)
 
-    def _start(self, backend_id: str) -> None:
+    def _start(self, backend_id: str) -> list[Action]:
+        """Start the worker; returns what the scheduler makes of it if that is impossible."""
         spec = self._scheduler.records[backend_id].spec
         try:
             plan = self._plan_launch(spec)
         except EngineError as error:
-            actions = self._scheduler.on_exit(time.monotonic(), backend_id, error.message, permanent=True)
-            asyncio.get_running_loop().call_soon(self._apply, actions)
-            return
+            return self._scheduler.on_exit(time.monotonic(), backend_id, error.message, permanent=True)
         worker = WorkerProcess(spec, plan, self._timeouts)
         self._workers[backend_id] = worker
         task = asyncio.create_task(worker.run(self), name=f"worker {backend_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return []
 
     def _schedule_tick(self) -> None:
         wake_at = self._scheduler.next_wake()
@@ -182,7 +191,14 @@ class Supervisor:
         self._wake_at = None
         self._apply(self._scheduler.on_tick(time.monotonic()))
 
-    def _status(self, record: Record, memory: dict[int, int]) -> BackendStatus:
+    def _refresh_memory(self) -> None:
+        """Reading takes the loop 20 us for each process of the machine, so monitors share one reading a second."""
+        now = time.monotonic()
+        pids = {worker.pid for worker in self._workers.values() if worker.pid}
+        if now > self._memory_read_at + MEMORY_AGE_S or not pids <= self._memory.keys():
+            self._memory, self._memory_read_at = resident_bytes_by_group(), now
+
+    def _status(self, record: Record) -> BackendStatus:
         worker = self._workers.get(record.spec.id)
         stats = worker.stats if worker else None
         return BackendStatus(
@@ -196,6 +212,6 @@ class Supervisor:
             last_error=record.last_error,
             pid=worker.pid if worker else None,
             load_s=worker.load_s if worker else None,
-            rss_bytes=memory.get(worker.pid) if worker and worker.pid else None,
+            rss_bytes=self._memory.get(worker.pid) if worker and worker.pid else None,
             kv_cache_usage=stats.engine.kv_cache_usage if stats else None,
         )

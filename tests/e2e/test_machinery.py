@@ -73,7 +73,9 @@ async def test_kill_of_a_worker_fails_its_streams_in_band_and_no_others(start_fa
             for _ in range(32)
         ]
         other = asyncio.create_task(
-            read_stream(client, "/v1/inference/chat", chat_body("fake/other", stream=True) | {"max_tokens": 60})
+            read_stream(
+                client, "/v1/inference/chat", chat_body("fake/other", stream=True) | {"max_tokens": 60}
+            )
         )
         await asyncio.sleep(1.0)
 

@@ -15,10 +15,12 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from starter_chat import dialogues, json_skills, skills, words  # noqa: E402
+from starter_chat.batches import IGNORED, mark_answers  # noqa: E402
 from starter_chat.card import Origin, write_card  # noqa: E402
 from starter_chat.evaluate import Score, expected_answer  # noqa: E402
 from starter_chat.tokenizer import END_OF_TURN, build_tokenizer, render, render_prompt  # noqa: E402
-from starter_chat.training import IGNORED, Progress, mark_answers  # noqa: E402
+from starter_chat.training import Progress  # noqa: E402
+from starter_chat.turns import Skill  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
 
 WEATHER = {
@@ -78,7 +80,7 @@ def test_loss_falls_on_what_the_assistant_says(tokenizer: PreTrainedTokenizerFas
 
 
 @pytest.mark.parametrize("skill", [*skills.SKILLS, *json_skills.JSON_SKILLS], ids=lambda skill: skill.kind)
-def test_held_out_questions_never_appear_in_training(skill: skills.Skill) -> None:
+def test_held_out_questions_never_appear_in_training(skill: Skill) -> None:
     rng = Random(1)
 
     training = {dialogues.draw_turn(rng, skill, held_out=False).user for _ in range(200)}
@@ -88,7 +90,7 @@ def test_held_out_questions_never_appear_in_training(skill: skills.Skill) -> Non
 
 
 @pytest.mark.parametrize("skill", json_skills.JSON_SKILLS, ids=lambda skill: skill.kind)
-def test_json_answers_are_json(skill: skills.Skill) -> None:
+def test_json_answers_are_json(skill: Skill) -> None:
     rng = Random(2)
 
     for _ in range(50):
@@ -149,11 +151,21 @@ def test_template_opens_a_thought_only_when_asked(tokenizer: PreTrainedTokenizer
 
 
 def test_card_states_what_was_measured() -> None:
-    origin = Origin("python x.py", 7, "2 CPU cores", 1_400_000, 2048, 0.2, Progress(100, 2_500_000, 120.0))
+    origin = Origin(
+        command="python x.py",
+        seed=7,
+        machine="2 CPU cores",
+        num_parameters=1_400_000,
+        context=2048,
+        temperature=0.2,
+        progress=Progress(100, 2_500_000, 120.0),
+        ancestor="`python earlier.py`",
+    )
 
     card = write_card(origin, [Score("echo", 50, 40, 50)])
 
     assert "| echo | 0.80 | 1.00 |" in card
+    assert "It went on from a model made by\n\n`python earlier.py`" in card
     assert "Seed 7, 100 steps, 2.5 million tokens, 2 minutes of training on 2 CPU cores." in card
 
 
@@ -162,7 +174,7 @@ def test_script_writes_a_loadable_folder_with_template_and_card(tmp_path: Path) 
     script = [sys.executable, str(SCRIPTS / "train_starter_chat.py"), "--out", str(folder)]
     script += ["--steps", "3", "--questions", "1", "--vocabulary-dialogues", "300"]
 
-    subprocess.run(script, check=True, timeout=60, cwd=tmp_path, capture_output=True)
+    subprocess.run(script, check=True, timeout=300, cwd=tmp_path, capture_output=True)
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)

@@ -96,6 +96,27 @@ async def test_bug_after_the_first_byte_ends_the_answer_without_a_second_start()
     assert [message["type"] for message in answer.messages] == ["http.response.start"]
 
 
+@pytest.mark.parametrize(
+    ("path", "event"),
+    [
+        ("/v1/inference/chat", b'data: {"code":"INTERNAL_ERROR"'),
+        ("/oai/v1/chat/completions", b'data: {"error":'),
+    ],
+)
+async def test_bug_in_the_middle_of_an_event_stream_is_told_in_it(path: str, event: bytes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"data: {}\n\n", "more_body": True})
+        raise RuntimeError("secret")
+
+    answer, _ = await through(app, path)
+
+    assert b"event: error\n" + event in answer.body
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+    assert b"secret" not in answer.body
+
+
 async def test_refusals_are_logged_with_their_route_but_not_their_path(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from server.caller import Permission
 from server.errors import OUTWARD
-from server.routes.reference_page import render
+from server.routes.reference import render
 from tests.fakes.surface import Surface
 
 PATH_VALUES = {"slug": "a/one", "model_id": "a/one", "backend_id": "be_a", "key_id": "apikey_1"}
@@ -181,6 +181,19 @@ def test_entries_of_a_list_are_described() -> None:
     body["components"] = {"schemas": {"Kind": {"type": "string", "enum": ["a", "b"]}}}
 
     assert "kinds array of strings each one of a, b" in text_of(render(body))
+
+
+def test_answers_streams_and_failures_are_shown_by_example() -> None:
+    answers = {"application/json": {"example": {"a": 1}}, "text/event-stream": {"example": "data: [DONE]"}}
+    failure = {"description": "No `key`", "content": {"application/json": {"example": {}}}}
+
+    page = render(
+        document(responses={"200": {"content": answers}, "401": failure, "422": {"description": "?"}})
+    )
+
+    assert 'Answer {"a": 1} Answer as a stream data: [DONE] Errors Status Meaning 401 No key' in text_of(
+        page
+    ).replace("&quot;", '"')
 
 
 @pytest.mark.parametrize("code", OUTWARD)

@@ -167,7 +167,6 @@ def test_unwritable_place_is_told_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_unreachable_database_is_told_without_its_password() -> None:
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
 
     with pytest.raises(StoreError) as caught:
         open_store("postgresql://hearth:pa55word@127.0.0.1:1/hearth?sslpassword=pa55word")

@@ -13,6 +13,7 @@ from tests.server.workers.scheduling import (
     refusals,
     request,
     state_of,
+    tickets_granted,
 )
 
 
@@ -104,6 +105,21 @@ class TestCrashes:
         failed_at = crash_until_failed(scheduler)
 
         assert scheduler.on_load(failed_at + 1, "be_a") == [StartWorker("be_a")]
+
+    def test_nobody_gets_a_lease_between_hang_up_and_restart(self) -> None:
+        """A grant in between would fail a request that could have waited."""
+        scheduler = make_scheduler()
+        make_ready(scheduler)
+        request(scheduler, 0, 1, 2, 3)
+
+        scheduler.on_hang_up("be_a")
+        meanwhile = scheduler.on_leave(1, 1) + request(scheduler, 1, 4)
+        scheduler.on_exit(2, "be_a", "ended by SIGKILL")
+        scheduler.on_leave(2, 2)
+        scheduler.on_tick(3)
+
+        assert meanwhile == []
+        assert tickets_granted(scheduler.on_ready(4, "be_a")) == [3, 4]
 
     def test_crash_of_one_backend_leaves_the_others_alone(self) -> None:
         scheduler = make_scheduler(make_spec("be_a"), make_spec("be_b"))

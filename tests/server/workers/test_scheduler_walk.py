@@ -60,7 +60,9 @@ class Walk:
 
     def happen_to_worker(self, name: str) -> None:
         roll = self.random.random()
-        if roll < 0.3:
+        if roll < 0.1:
+            self.scheduler.on_hang_up(name)
+        elif roll < 0.3:
             self.scheduler.on_progress(self.now, name, WorkerState.LOADING, "")
         elif roll < 0.8:
             self.apply(self.scheduler.on_ready(self.now, name))

@@ -2,7 +2,7 @@
 
 import json
 
-from server.routes.reference_fields import Schema, resolve
+from server.routes.reference.fields import Schema, resolve
 
 _LINE_CHARS = 76
 

@@ -32,12 +32,13 @@ pre code{font-size:.8125rem;overflow-wrap:normal}
 .method{display:inline-block;min-width:3.4rem;font-size:.8125em;font-weight:700;color:var(--get)}
 nav .method{min-width:2.9rem;font-size:.6875rem}
 .post{color:var(--post)}.delete{color:var(--delete)}.put,.patch{color:var(--put)}
-.access,.limits{color:var(--soft);font-size:.875rem}
+.access,.limits,.place{color:var(--soft)}
+.access,.limits{font-size:.875rem}
 .access{margin:.1rem 0 .6rem}
 table{width:100%;margin:.8rem 0;border-collapse:collapse;font-size:.9rem}
 th,td{padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{color:var(--soft);font-weight:600}
-td:first-child{width:38%}td:nth-child(2){width:18%}
+td:nth-last-child(3){width:38%}td:nth-last-child(2){width:18%}td:first-child:nth-last-child(2){width:6rem}
 td em{color:var(--link);font-style:normal;font-size:.8125rem}
 summary{cursor:pointer;color:var(--soft);font-size:.875rem}
 @media(max-width:52rem){

@@ -5,7 +5,9 @@ from starlette.responses import HTMLResponse
 
 from server.auth import public_paths
 from server.deps import services
-from server.routes.reference_page import render
+from server.routes.reference.page import render
+
+__all__ = ["render", "router"]
 
 router = APIRouter()
 # No script, no font, no picture, no form: whatever got into the page could do nothing.

@@ -90,7 +90,7 @@ def _word(branch: Schema, document: Schema) -> str:
 def _limits(given: Schema, branches: Sequence[Schema], document: Schema) -> tuple[str, ...]:
     items = (item for branch in branches for item in _branches(branch.get("items", {}), document))
     phrases = [phrase for branch in branches for phrase in _branch_limits(branch)]
-    phrases += [f"each {words}" for item in items for words in _branch_limits(item)]
+    phrases += [f"each {words}" for item in items for words in _branch_limits(item) if words not in phrases]
     if given.get("default") is not None:
         phrases.append(f"default {given['default']}")
     return tuple(dict.fromkeys(phrases))

@@ -1,0 +1,64 @@
+"""The command line in this process, on a data folder of its own, and a fake server to talk to."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from server.cli.commands import app
+
+Hearth = Callable[..., Result]
+
+
+@pytest.fixture
+def hearth(tmp_path: Path) -> Hearth:
+    """Runs a command; keyword arguments are further HEARTH_ settings."""
+
+    def run(*arguments: str, **settings: str) -> Result:
+        given = {"data_dir": str(tmp_path / "data"), "engines_dir": str(tmp_path / "engines")} | settings
+        environment = {f"HEARTH_{name.upper()}": value for name, value in given.items()}
+        return CliRunner(env=environment).invoke(app, list(arguments))
+
+    return run
+
+
+class FakeServer:
+    """Answers with what a test has set, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answer: object = {}
+        self.status = 200
+        self.asked: list[tuple[str, str, str | None]] = []
+        self.port = 0
+
+
+@pytest.fixture
+def fake_server() -> Iterator[FakeServer]:
+    fake = FakeServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            fake.asked.append((self.command, self.path, self.headers["Authorization"]))
+            content = fake.answer if isinstance(fake.answer, bytes) else json.dumps(fake.answer).encode()
+            self.send_response(fake.status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
+        fake.port = http_server.server_port
+        thread = threading.Thread(target=http_server.serve_forever, args=(0.01,))
+        thread.start()
+        yield fake
+        http_server.shutdown()
+        thread.join()
