@@ -113,12 +113,17 @@ class Channel:
         self._writer = writer
         self._ids = itertools.count(1)
         self._streams: dict[int, RequestStream] = {}
+        self._unsent: list[bytes] = []
         self._refusal: EngineError | None = None
 
     def send(self, frame: ToWorker) -> None:
-        """Queue one frame; on a lost connection do nothing: `run` fails every stream. Raises FrameError."""
-        if not self._writer.is_closing():
-            self._writer.write(encode(frame))
+        """Queue one frame; all of one turn of the event loop leave together. Raises FrameError.
+
+        On a lost connection nothing happens: `run` fails every stream.
+        """
+        self._unsent.append(encode(frame))
+        if len(self._unsent) == 1:
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def start(self, request: ChatRequest | GenerateRequest, priority: Priority) -> RequestStream:
         """Send a request. The caller must close the stream.
@@ -171,6 +176,11 @@ class Channel:
                 stream.finish(frame.usage)
             else:
                 stream.fail(_failure(frame))
+
+    def _flush(self) -> None:
+        frames, self._unsent = self._unsent, []
+        if not self._writer.is_closing():
+            self._writer.write(b"".join(frames))
 
     def _close_stream(self, request_id: int) -> None:
         if self._streams.pop(request_id, None) is not None:
