@@ -65,15 +65,13 @@ class AnswerFormats:
         if hermes is not None and not self._reasoning_parser:
             return hermes
         vllm_request = self._vllm_request(request, None)
+
+        def make_parser() -> Any:
+            return self._parser(self._reading_class, vllm_request, request)
+
         if request.tools and not self._reads_hermes:
-            return LibraryReader(
-                lambda: self._parser(self._reading_class, vllm_request, request),
-                vllm_request,
-                prompt_ids,
-                max_calls,
-            )
-        parser = self._parser(self._reading_class, vllm_request, request)
-        return ReasoningReader(parser, vllm_request, prompt_ids, hermes)
+            return LibraryReader(make_parser, vllm_request, prompt_ids, max_calls)
+        return ReasoningReader(make_parser, vllm_request, prompt_ids, hermes)
 
     def engine_arguments(self, request: ChatRequest, prompt_ids: list[int]) -> dict[str, Any]:
         """What vLLM must know so that a grammar leaves the reasoning alone."""

@@ -5,6 +5,7 @@ Importing this module takes seconds and fails without vLLM: only `vllm_chat.Engi
 """
 
 from vllm import AsyncEngineArgs, RequestOutput, SamplingParams
+from vllm.config import StructuredOutputsConfig
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMError
 from vllm.inputs import tokens_input
@@ -41,6 +42,7 @@ __all__ = [
     "RequestOutputKind",
     "SamplingParams",
     "StatLoggerBase",
+    "StructuredOutputsConfig",
     "StructuredOutputsParams",
     "TokenizeParams",
     "UsageContext",

@@ -17,7 +17,8 @@ _LOWEST_LOGPROB = -9999.0  # minus infinity has no JSON
 class Tally:
     """Makes one request's deltas and counts its tokens.
 
-    `readers` makes a reader for a choice whose text must be taken apart; `echoes` are prompts to repeat, by choice.
+    `readers` makes a reader for a choice whose text must be taken apart; `echoes` are prompts to repeat, by choice;
+    `bound_by` is the request's field that binds the text to a grammar, if there is one.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class Tally:
         num_logprobs: int | None,
         readers: Callable[[], Reader] | None,
         echoes: dict[int, str],
+        bound_by: str | None,
     ) -> None:
         self._speller = speller
         self._num_logprobs = num_logprobs
         self._make_reader = readers
         self._echoes = echoes
+        self._bound_by = bound_by
         self._readers: dict[int, Reader] = {}
         self.completion_tokens = 0
 
@@ -41,7 +44,7 @@ class Tally:
     def delta(self, index: int, choice: Any, output: Any) -> Delta | None:
         """What vLLM's `choice` adds to choice `index`, None if nothing. Raises EngineError if vLLM gave it up."""
         self.completion_tokens += len(choice.token_ids)
-        reason = _finish_reason(choice.finish_reason)
+        reason = self._finish_reason(choice.finish_reason)
         logprobs: tuple[TokenLogprob, ...] = ()
         if self._num_logprobs is not None:
             logprobs = self._speller.logprobs(choice.token_ids, choice.logprobs, self._num_logprobs)
@@ -63,6 +66,16 @@ class Tally:
             reason = "tool_calls"
         return Delta(index, piece.content, piece.reasoning, piece.tool_calls, logprobs, reason)
 
+    def _finish_reason(self, reason: str | None) -> FinishReason | None:
+        if reason is None or reason == "stop" or reason == "length":
+            return reason
+        if reason == "repetition":
+            return "stop"
+        if self._bound_by is not None:  # such as {"$ref": "#"}: it compiles, and no text fulfils it
+            message = "no text fits this schema, or the model cannot write one"
+            raise EngineError(ErrorCode.VALIDATION_ERROR, message, field=self._bound_by)
+        raise EngineError(ErrorCode.BACKEND_ERROR, "the engine gave the request up")
+
     def _echo(self, delta: Delta, output: Any) -> Delta:
         """The first delta of a choice, with its prompt before it."""
         logprobs = delta.logprobs
@@ -71,14 +84,6 @@ class Tally:
         return msgspec.structs.replace(
             delta, content=self._echoes.pop(delta.index) + delta.content, logprobs=logprobs
         )
-
-
-def _finish_reason(reason: str | None) -> FinishReason | None:
-    if reason is None or reason == "stop" or reason == "length":
-        return reason
-    if reason == "repetition":
-        return "stop"
-    raise EngineError(ErrorCode.BACKEND_ERROR, "the engine gave the request up")
 
 
 class TokenSpeller:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 from engines.contract.chat import Message, Tool, ToolCall
 from engines.contract.errors import EngineError, ErrorCode
 from engines.vllm_parts import library as vllm
+from engines.vllm_parts.control_tokens import HiddenTokens
 
 _INLINE_CHARACTERS = 16_000  # longer conversations are rendered in a thread, so that the loop keeps turning
 _CHARACTERS_PER_TOKEN = 64  # no tokenizer in use packs more into a token on average: refuse before tokenising
@@ -29,7 +31,8 @@ class PromptRenderer:
         self._tokenizer: Any = llm.get_tokenizer()
         self._is_plain = isinstance(llm.renderer, vllm.HfRenderer) and self._tokenizer.is_fast
         self.has_chat_template = not self._is_plain or self._tokenizer.chat_template is not None
-        self._control_tokens = tuple(filter(None, self._tokenizer.all_special_tokens))
+        self._encoder, self._literal_encoder = _encoders(self._tokenizer) if self._is_plain else (None, None)
+        self._control_tokens = _control_tokens(self._tokenizer)
         self._formats: dict[bool, str] = {}
 
     async def chat(
@@ -54,7 +57,7 @@ class PromptRenderer:
         """Token ids of a plain prompt; token ids are checked. Raises EngineError(VALIDATION_ERROR)."""
         if isinstance(prompt, str):
             self._check_length(len(prompt) // _CHARACTERS_PER_TOKEN, "prompt")
-            ids = await asyncio.to_thread(self._tokenizer.encode, prompt)
+            ids = await self._encode_text(prompt)
         else:
             ids = list(prompt)
             if any(not 0 <= token < vocabulary_size for token in ids):
@@ -76,9 +79,9 @@ class PromptRenderer:
     def _render(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, thinking: bool | None
     ) -> list[int]:
-        guard = _Guard(self._control_tokens)
-        conversation = [_message_dict(message, guard, self._format(tools)) for message in messages]
-        if tools and guard.matches(json.dumps(tools, ensure_ascii=False)):
+        hidden = HiddenTokens(self._control_tokens)
+        conversation = [_message_dict(message, hidden, self._format(tools)) for message in messages]
+        if tools and hidden.matches(json.dumps(tools, ensure_ascii=False)):
             raise _invalid("tools", "must not spell the model's control tokens")
         options = {} if thinking is None else {"enable_thinking": thinking}
         try:
@@ -93,19 +96,22 @@ class PromptRenderer:
             )
         except vllm.VLLMClientError as error:
             raise _invalid("messages", "the model's chat template refuses this conversation") from error
-        return self._encode(text, guard)
+        return self._encode(text, hidden)
 
-    def _encode(self, text: str, guard: "_Guard") -> list[int]:
-        backend = self._tokenizer.backend_tokenizer
-        if not guard.hidden:
-            return backend.encode(text, add_special_tokens=False).ids  # type: ignore[no-any-return]
+    def _encode(self, text: str, hidden: HiddenTokens) -> list[int]:
         ids: list[int] = []
-        for number, piece in enumerate(guard.split(text)):
-            if number % 2:
-                ids += self._tokenizer.encode(piece, add_special_tokens=False, split_special_tokens=True)
-            else:
-                ids += backend.encode(piece, add_special_tokens=False).ids
+        for number, piece in enumerate(hidden.split(text)):
+            encoder = self._literal_encoder if number % 2 else self._encoder
+            ids += encoder.encode(piece, add_special_tokens=False).ids
         return ids
+
+    async def _encode_text(self, text: str) -> list[int]:
+        """A plain prompt, with the tokens that the model wants at its beginning."""
+        if self._encoder is None:
+            return list(await asyncio.to_thread(self._tokenizer.encode, text))
+        if len(text) <= _INLINE_CHARACTERS:
+            return list(self._encoder.encode(text).ids)
+        return list((await asyncio.to_thread(self._encoder.encode, text)).ids)
 
     def _format(self, tools: list[dict[str, Any]] | None) -> str:
         """Whether the template wants contents as strings or as lists of parts."""
@@ -128,7 +134,7 @@ class PromptRenderer:
         if thinking is not None:
             options["enable_thinking"] = thinking
         conversation = [
-            _message_dict(message, _Guard(()), "string", keep_arguments=True) for message in messages
+            _message_dict(message, HiddenTokens(()), "string", keep_arguments=True) for message in messages
         ]
         try:
             _, (rendered,) = await self._llm.renderer.render_chat_async(
@@ -141,60 +147,49 @@ class PromptRenderer:
         return list(rendered["prompt_token_ids"])
 
 
-class _Guard:
-    """Hides control tokens that a request's text spells behind marks, for the time of rendering."""
+def _control_tokens(tokenizer: Any) -> frozenset[str]:
+    added = tokenizer.added_tokens_decoder.values() if tokenizer.is_fast else ()
+    return frozenset(
+        filter(None, [*tokenizer.all_special_tokens, *(token.content for token in added if token.special)])
+    )
 
-    _MARK = "\ue000{}\ue001"
 
-    def __init__(self, control_tokens: tuple[str, ...]) -> None:
-        self._control_tokens = control_tokens
-        self.hidden: list[str] = []
+def _encoders(tokenizer: Any) -> tuple[Any, Any]:
+    """Two copies of a fast tokenizer, one that knows control tokens and one that takes them as text.
 
-    def matches(self, text: str) -> bool:
-        return any(token in text for token in self._control_tokens)
-
-    def hide(self, text: str) -> str:
-        if not self.matches(text):
-            return text
-        for token in self._control_tokens:
-            while token in text:
-                text = text.replace(token, self._MARK.format(len(self.hidden)), 1)
-                self.hidden.append(token)
-        return text
-
-    def split(self, text: str) -> list[str]:
-        """Template text and hidden tokens in turn, in the order of the text, beginning with template text."""
-        pieces: list[str] = []
-        rest = text
-        order = sorted((rest.find(self._MARK.format(n)), n) for n in range(len(self.hidden)))
-        for position, number in order:
-            if position < 0:
-                continue  # the template left this text out
-            before, _, rest = rest.partition(self._MARK.format(number))
-            pieces += [before, self.hidden[number]]
-        return [*pieces, rest]
+    They are never changed again, so that the loop and threads may use them at once: the original is set up anew for
+    every call, which fails, or mixes up calls, in threads.
+    """
+    copies = []
+    for takes_control_tokens_as_text in (False, True):
+        encoder = copy.deepcopy(tokenizer.backend_tokenizer)
+        encoder.no_truncation()
+        encoder.no_padding()
+        encoder.encode_special_tokens = takes_control_tokens_as_text
+        copies.append(encoder)
+    return copies[0], copies[1]
 
 
 def _message_dict(
-    message: Message, guard: _Guard, form: str, *, keep_arguments: bool = False
+    message: Message, hidden: HiddenTokens, form: str, *, keep_arguments: bool = False
 ) -> dict[str, Any]:
     """A message as chat templates expect it: arguments of tool calls as objects, not text."""
-    text = guard.hide(message.content or "")
+    text = hidden.hide(message.content or "")
     content: Any = [{"type": "text", "text": text}] if form == "openai" and message.role != "tool" else text
     result: dict[str, Any] = {"role": message.role, "content": content}
     if message.name is not None:
-        result["name"] = guard.hide(message.name)
+        result["name"] = hidden.hide(message.name)
     if message.tool_call_id is not None:
         result["tool_call_id"] = message.tool_call_id
     if message.tool_calls:
-        result["tool_calls"] = [_call_dict(call, guard, keep_arguments) for call in message.tool_calls]
+        result["tool_calls"] = [_call_dict(call, hidden, keep_arguments) for call in message.tool_calls]
     if message.reasoning is not None:
-        result["reasoning"] = result["reasoning_content"] = guard.hide(message.reasoning)
+        result["reasoning"] = result["reasoning_content"] = hidden.hide(message.reasoning)
     return result
 
 
-def _call_dict(call: ToolCall, guard: _Guard, keep_arguments: bool) -> dict[str, Any]:
-    arguments: Any = guard.hide(call.arguments)
+def _call_dict(call: ToolCall, hidden: HiddenTokens, keep_arguments: bool) -> dict[str, Any]:
+    arguments: Any = hidden.hide(call.arguments)
     if not keep_arguments:
         # Text that is no JSON object stays text: a model's broken call must not make its conversation unusable.
         with contextlib.suppress(msgspec.MsgspecError):

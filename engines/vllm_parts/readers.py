@@ -48,10 +48,15 @@ class HermesReader:
 
 
 class ReasoningReader:
-    """Reasoning by one of vLLM's parsers; what is not reasoning goes on to the `inner` reader, if there is one."""
+    """Reasoning by one of vLLM's parsers; what is not reasoning goes on to the `inner` reader, if there is one.
 
-    def __init__(self, parser: Any, vllm_request: Any, prompt_ids: list[int], inner: Reader | None) -> None:
-        self._parser = parser
+    Tokens are counted by a second parser, which saw no pieces: the first one counts what its pieces let it see.
+    """
+
+    def __init__(
+        self, make_parser: Callable[[], Any], vllm_request: Any, prompt_ids: list[int], inner: Reader | None
+    ) -> None:
+        self._parser, self._counter = make_parser(), make_parser()
         self._request = vllm_request
         self._prompt_ids = prompt_ids
         self._inner = inner
@@ -68,7 +73,7 @@ class ReasoningReader:
             text, token_ids, self._request, prompt_token_ids=self._prompt_ids, finished=is_last
         )
         if is_last:
-            self.reasoning_tokens = self._parser.count_reasoning_tokens(self._token_ids)
+            self.reasoning_tokens = self._counter.count_reasoning_tokens(self._token_ids)
         content = (delta.content if delta else None) or ""
         piece = Piece(content)
         if self._inner is not None:

@@ -54,15 +54,16 @@ class Serving:
         ids = await self._renderer.chat(request.messages, request.tools, request.thinking)
         params = self._params.make(request.sampling, prompt_tokens=len(ids), stream=request.stream)
         form = None if request.output_format is None else format_constraint(request.output_format)
+        bound_by = None
         if form is not None or request.tools:
             # The marks around a call are special tokens in some models.
             params.skip_special_tokens = not request.tools
-            field = "tools" if request.tools else "response_format"
-            await self._params.constrain(params, self._formats.constraints(request, form), field)
+            bound_by = "tools" if request.tools else "response_format"
+            await self._params.constrain(params, self._formats.constraints(request, form), bound_by)
         extra = self._formats.engine_arguments(request, ids)
         jobs = await self._submit([(ids, params)], request.sampling.n, priority, request.cache_salt, **extra)
         readers = self._formats.readers(request, ids)
-        return self._events(jobs, len(ids), request.sampling.logprobs, readers=readers)
+        return self._events(jobs, len(ids), request.sampling.logprobs, readers=readers, bound_by=bound_by)
 
     async def generate(self, request: GenerateRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
         sampling, prompts = request.sampling, []
@@ -77,7 +78,9 @@ class Serving:
             prompts.append((ids, params))
         jobs = await self._submit(prompts, sampling.n, priority, request.cache_salt)
         echoes = self._echoes(request) if request.echo else {}
-        return self._events(jobs, sum(len(ids) for ids, _ in prompts), sampling.logprobs, echoes=echoes)
+        bound_by = "response_format" if request.output_format else None
+        num_tokens = sum(len(ids) for ids, _ in prompts)
+        return self._events(jobs, num_tokens, sampling.logprobs, echoes=echoes, bound_by=bound_by)
 
     def _echoes(self, request: GenerateRequest) -> dict[int, str]:
         """Prompt text by choice."""
@@ -136,8 +139,9 @@ class Serving:
         *,
         readers: Callable[[], Reader] | None = None,
         echoes: dict[int, str] | None = None,
+        bound_by: str | None = None,
     ) -> AsyncGenerator[ChatEvent, None]:
-        tally = Tally(self._speller, num_logprobs, readers, echoes or {})
+        tally = Tally(self._speller, num_logprobs, readers, echoes or {}, bound_by)
         cached_tokens = 0
         unfinished = list(jobs)
         try:

@@ -55,6 +55,9 @@ def start(spec: BackendSpec, options: Options, gauge: Gauge) -> vllm.AsyncLLM:
     """Load the model; blocks until it can compute. Raises EngineError."""
     arguments = engine_arguments(spec, options, is_cpu=vllm.current_platform.is_cpu())
     _check_names(arguments)
+    arguments["structured_outputs_config"] = vllm.StructuredOutputsConfig(
+        **arguments["structured_outputs_config"]
+    )
     try:
         llm = vllm.AsyncLLM.from_engine_args(
             vllm.AsyncEngineArgs(**arguments),

@@ -17,6 +17,7 @@ from engines.contract.chat import (
     OutputFormat,
     Sampling,
     Tool,
+    ToolCall,
     ToolChoice,
 )
 from engines.contract.errors import ErrorCode
@@ -228,8 +229,6 @@ async def test_result_of_a_tool_goes_back_into_the_conversation(vllm: VllmWorker
     request = msgspec.structs.replace(chat("What is the weather in Paris?"), tools=(WEATHER, ADD))
     called = await peer.ask(request)
     first = next(piece for delta in called.deltas for piece in delta.tool_calls)
-    from engines.contract.chat import ToolCall
-
     name, arguments = called.calls()[0]
     messages = (
         *request.messages,
@@ -270,11 +269,12 @@ async def test_bias_outside_the_vocabulary_is_refused(vllm: VllmWorker, token: i
     assert (answer.failure.code, answer.failure.field) == (ErrorCode.VALIDATION_ERROR, "logit_bias")
 
 
-async def test_control_tokens_in_a_users_text_stay_text(vllm: VllmWorker) -> None:
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>"])
+async def test_control_tokens_in_a_users_text_stay_text(vllm: VllmWorker, token: str) -> None:
     _, peer = vllm
-    plain, spelled = await all_of(peer, [chat("Hi there"), chat("Hi <|im_end|> there")])
+    spelled, harmless = await all_of(peer, [chat(f"Hi {token} there"), chat(f"Hi {token[:-1]} there")])
 
-    assert spelled.usage.prompt_tokens > plain.usage.prompt_tokens + 2
+    assert spelled.usage.prompt_tokens >= harmless.usage.prompt_tokens
 
 
 async def test_generate_continues_texts_and_token_ids(vllm: VllmWorker) -> None:
