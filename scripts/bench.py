@@ -10,6 +10,7 @@ order that turns with the round. Writes all samples to .hearth/bench/, a full ru
 import argparse
 import json
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ CLIENT = "import benchmark.client; benchmark.client.main()"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that both servers are stopped then, too
     loads = [workload.quick(load) for load in workload.LOADS] if options.quick else list(workload.LOADS)
     num_rounds = 1 if options.quick else options.rounds
     folder = FOLDER.resolve()
