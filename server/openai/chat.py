@@ -5,7 +5,7 @@ from fastapi.responses import Response
 
 from server.caller import Permission
 from server.deps import require, services
-from server.streaming import Answering, StreamTimes
+from server.streaming import Answering
 from server.wire import examples
 from server.wire.answer_docs import example_heading, openai_inference
 from server.wire.chat_body import ChatBody, parse
@@ -33,5 +33,4 @@ async def chat_completions(request: Request) -> Response:
         hub.gateway.run(body.model, parse(body), caller),
         OpenAIChat(new_heading("chatcmpl", body.model), includes_usage=body.includes_usage),
         is_streamed=bool(body.stream),
-        times=StreamTimes(write_s=hub.settings.write_timeout_s),
     )

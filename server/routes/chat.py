@@ -5,7 +5,7 @@ from fastapi.responses import Response
 
 from server.caller import Permission
 from server.deps import request_id, require, services
-from server.streaming import Answering, StreamTimes
+from server.streaming import Answering
 from server.wire import examples
 from server.wire.answer_docs import REQUEST_ID, example_heading, native_inference
 from server.wire.chat_body import ChatBody, parse
@@ -32,5 +32,4 @@ async def chat(request: Request) -> Response:
         hub.gateway.run(body.model, parse(body), caller),
         NativeChat(new_heading("chatcmpl", body.model), request_id(request)),
         is_streamed=bool(body.stream),
-        times=StreamTimes(write_s=hub.settings.write_timeout_s),
     )
