@@ -74,7 +74,7 @@ class Answering(Response):
         renderer: Renderer,
         *,
         is_streamed: bool,
-        ping_s: float = 15.0,
+        ping_s: float = 7.5,
     ) -> None:
         self.background = None  # all that FastAPI asks of a response; the rest of `Response` would go unused
         self._call = call
