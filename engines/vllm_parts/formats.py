@@ -33,6 +33,9 @@ class AnswerFormats:
             for level in ("auto", "function", "parameter")
         }
         self._reading_class = self._parser_class(None if self._reads_hermes else options.tool_parser, "auto")
+        self._can_switch_thinking_off = self._reasoning_parser is not None and self._has_ended_reasoning(
+            ChatRequest((), thinking=False), []
+        )
 
     def constraints(self, request: ChatRequest, form: Any) -> list[Any]:
         """Grammars to try, in this order, until one compiles; none if the answer is free.
@@ -55,14 +58,14 @@ class AnswerFormats:
 
     def readers(self, request: ChatRequest, prompt_ids: list[int]) -> Callable[[], Reader] | None:
         """Makes a reader for a choice; None where the answer is nothing but content."""
-        if not request.tools and not self._reasoning_parser:
+        if not request.tools and not self._may_reason(request):
             return None
         return lambda: self._reader(request, prompt_ids)
 
     def _reader(self, request: ChatRequest, prompt_ids: list[int]) -> Reader:
         max_calls = None if request.parallel_tool_calls else 1
         hermes = HermesReader(max_calls) if request.tools and self._reads_hermes else None
-        if hermes is not None and not self._reasoning_parser:
+        if hermes is not None and not self._may_reason(request):
             return hermes
         vllm_request = self._vllm_request(request, None)
 
@@ -77,11 +80,21 @@ class AnswerFormats:
         """What vLLM must know so that a grammar leaves the reasoning alone."""
         if not self._reasoning_parser:
             return {}
-        parser = self._parser(self._reading_class, self._vllm_request(request, None), request)
+        has_ended = not self._may_reason(request) or self._has_ended_reasoning(request, prompt_ids)
         return {
-            "reasoning_ended": parser.is_reasoning_end(prompt_ids),
+            "reasoning_ended": has_ended,
             "reasoning_parser_kwargs": {"chat_template_kwargs": _template_arguments(request)},
         }
+
+    def _may_reason(self, request: ChatRequest) -> bool:
+        """False spares plain answers the parser: there is none, or it agrees that thinking is off."""
+        if request.thinking is False and self._can_switch_thinking_off:
+            return False
+        return self._reasoning_parser is not None
+
+    def _has_ended_reasoning(self, request: ChatRequest, prompt_ids: list[int]) -> bool:
+        parser = self._parser(self._reading_class, self._vllm_request(request, None), request)
+        return bool(parser.is_reasoning_end(prompt_ids))
 
     def _constraint(self, request: ChatRequest, form: Any, level: str) -> Any:
         """vLLM's grammar for the tools; for `auto` and no strict tool it is the format's own, or none."""

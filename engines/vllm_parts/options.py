@@ -53,6 +53,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Answers:
     `tool_parser`: the format of tool calls the model was trained on. `reasoning_parser`: none unless named.
+    `default_thinking`: whether the model thinks where a request does not say; unset leaves it to the chat template.
     `tool_strict_level`: `function` or `parameter` constrain tool calls also where `tool_choice` is `auto`.
     `disable_any_whitespace`: JSON answers are compact; keeps small models from endless indentation.
 
@@ -77,6 +78,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     speculative_config: dict[str, Any] | None = None
     tool_parser: str = "hermes"
     reasoning_parser: str | None = None
+    default_thinking: bool | None = None
     tool_strict_level: Literal["auto", "function", "parameter"] = "auto"
     disable_any_whitespace: bool = True
     omp_num_threads: PositiveInt | None = None

@@ -32,6 +32,7 @@ class Serving:
         self._params = ParamsMaker(llm, spec.max_output_tokens)
         self._formats = AnswerFormats(llm, options)
         self._speller = TokenSpeller(llm.get_tokenizer())
+        self._default_thinking = options.default_thinking
         self._ids = itertools.count()
 
     @classmethod
@@ -51,6 +52,8 @@ class Serving:
     async def chat(self, request: ChatRequest, priority: Priority) -> AsyncGenerator[ChatEvent, None]:
         if request.tool_choice.mode == "none":
             request = msgspec.structs.replace(request, tools=())
+        if request.thinking is None:
+            request = msgspec.structs.replace(request, thinking=self._default_thinking)
         ids = await self._renderer.chat(request.messages, request.tools, request.thinking)
         params = self._params.make(request.sampling, prompt_tokens=len(ids), stream=request.stream)
         form = None if request.output_format is None else format_constraint(request.output_format)

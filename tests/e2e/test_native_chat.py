@@ -124,3 +124,23 @@ def test_openai_chat_is_aliased_beside_the_native_surface(client: httpx.Client) 
 
     assert answer.json()["object"] == "chat.completion"
     assert "status" not in answer.json()
+
+
+def test_reasoning_comes_apart_from_the_answer(client: httpx.Client) -> None:
+    """Only when asked for; streamed and unstreamed alike; counted in the usage."""
+    body = ask("What is 12 + 7?", thinking=True)
+
+    whole = client.post(CHAT, json=body).json()["data"]
+    chunks = frames(client.post(CHAT, json=body | {"stream": True}).text)
+    without = client.post(CHAT, json=body | {"thinking": False}).json()["data"]
+
+    message = whole["choices"][0]["message"]
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert message["reasoning_content"].strip()
+    assert "19" in message["content"]
+    assert "<think>" not in message["reasoning_content"] + message["content"]
+    assert "".join(delta.get("reasoning_content", "") for delta in deltas) == message["reasoning_content"]
+    assert "".join(delta.get("content", "") for delta in deltas) == message["content"]
+    assert whole["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0
+    assert "19" in without["choices"][0]["message"]["content"]
+    assert "reasoning_content" not in without["choices"][0]["message"]
