@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for load in loads:
                 _measure(server, workload.quick(load), "warm-up")
         for number in range(num_rounds):
-            for load in loads:
+            for load in (load for load in loads if number % load.every == 0):
                 turn = contestants if number % 2 == 0 else contestants[::-1]
                 run.samples.extend(_measured(server, load, number) for server in turn)
     _publish(run, folder, is_full=not options.quick)
@@ -134,7 +134,7 @@ def _machine() -> str:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure Hearth against vLLM's own server.")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each load is given to each server")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each load is given to each server")
     parser.add_argument("--model", type=Path, default=Path("model_configs/starter/chat"), help="its folder")
     return parser.parse_args(arguments)
 

@@ -14,7 +14,10 @@ _WORDS = """
 
 @dataclass(frozen=True)
 class Load:
-    """`num_requests` over `num_clients` connections; each sends its next when its last is answered."""
+    """`num_requests` over `num_clients` connections; each sends its next when its last is answered.
+
+    It takes part in the first of every `every` rounds.
+    """
 
     name: str
     title: str
@@ -22,13 +25,14 @@ class Load:
     num_requests: int
     max_tokens: int
     stream: bool = False
+    every: int = 1
 
 
-SHORT = Load("short", "1 token, 32 clients", 32, 1600, 1)
-LONG = Load("long", "128 tokens, 32 clients", 32, 160, 128)
-STREAMED = Load("streamed", "128 tokens streamed, 32 clients", 32, 160, 128, stream=True)
-TOGETHER = Load("together", "64 streams of 64 tokens at once", 64, 64, 64, stream=True)
-ONE_BY_ONE = Load("one_by_one", "64 streams of 64 tokens one by one", 1, 64, 64, stream=True)
+SHORT = Load("short", "1 token, 32 clients", 32, 800, 1)
+LONG = Load("long", "128 tokens, 32 clients", 32, 96, 128)
+STREAMED = Load("streamed", "128 tokens streamed, 32 clients", 32, 96, 128, stream=True)
+TOGETHER = Load("together", "64 streams of 64 tokens at once", 64, 64, 64, stream=True, every=5)
+ONE_BY_ONE = Load("one_by_one", "64 streams of 64 tokens one by one", 1, 64, 64, stream=True, every=5)
 LOADS = (SHORT, LONG, STREAMED, TOGETHER, ONE_BY_ONE)
 
 
