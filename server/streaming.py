@@ -16,10 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from engines.contract.chat import Delta, TokenLogprob, ToolCall, ToolCallDelta
 from engines.contract.types import FinishReason, Usage
+from server.envelope import DONE_FRAME
 from server.errors import ServiceError
 from server.gateway import Call
 
-DONE = b"data: [DONE]\n\n"
 PING = b": ping\n\n"
 SSE_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -108,7 +108,7 @@ class Answering(Response):
             last = self._renderer.end(call.usage)
         except ServiceError as error:
             last = self._renderer.failure(error)
-        await sender.send(last + DONE, is_last=True)
+        await sender.send(last + DONE_FRAME, is_last=True)
 
     async def _send_deltas(self, call: Call, sender: "_Sender") -> None:
         held: list[Delta] = []

@@ -7,9 +7,9 @@ from typing import Any
 from engines.contract.chat import Delta
 from engines.contract.errors import ErrorCode
 from engines.contract.types import Usage
-from server.envelope import error_body, openai_error_body
+from server.envelope import DONE_FRAME, error_body, openai_error_body
 from server.errors import OUTWARD, FieldProblem, ServiceError
-from server.streaming import DONE, Answer, Choice, Renderer
+from server.streaming import Answer, Choice, Renderer
 from server.wire.heading import Heading
 
 Responses = dict[int | str, dict[str, Any]]
@@ -56,7 +56,7 @@ def openai_listing() -> Responses:
 
 
 def _answers(renderer: Renderer, streaming: Renderer) -> dict[str, Any]:
-    frames = streaming.deltas(_DELTAS) + streaming.end(_ANSWER.usage) + DONE
+    frames = streaming.deltas(_DELTAS) + streaming.end(_ANSWER.usage) + DONE_FRAME
     return {
         "description": "The answer, or with `stream: true` its events",
         "content": {
