@@ -6,6 +6,7 @@ the same time, and a client that accepts no byte for `write_timeout_s` is cut of
 """
 
 import asyncio
+import math
 import socket
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.settings import Settings
 
+CUT_MARGIN_S = 5
 _KEEPALIVE_PROBES = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 
@@ -147,7 +149,8 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_timeout_s,
-        timeout_graceful_shutdown=int(settings.drain_timeout_s),
+        # Later than `DrainingServer` cuts streams in-band, also where there is no grace before the door closes.
+        timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s) + CUT_MARGIN_S,
     )
 
 
