@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from engines.contract.chat import ChatRequest, Delta, GenerateRequest
+from engines.contract.chat import ChatRequest, GenerateRequest
 from engines.contract.errors import EngineError, ErrorCode
+from engines.contract.requests import Item, Request
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from server.caller import Caller
@@ -28,17 +29,17 @@ class Call:
         self.model = model
         self.backend_id = spec.id
         self.can_stream = spec.capabilities.stream
-        self.first_delta_at: float | None = None
+        self.first_item_at: float | None = None
         self._stream = stream
 
-    async def next_batch(self) -> list[Delta] | None:
-        """All deltas since the last call, at least one, as often as the worker moves; None at the end."""
+    async def next_batch(self) -> list[Item] | None:
+        """All items since the last call, at least one, as often as the worker moves; None at the end."""
         try:
             batch = await self._stream.next_batch()
         except EngineError as error:
             raise ServiceError.from_engine(error) from error
-        if self.first_delta_at is None:
-            self.first_delta_at = time.monotonic()
+        if self.first_item_at is None:
+            self.first_item_at = time.monotonic()
         return batch
 
     @property
@@ -62,7 +63,7 @@ class Gateway:
     async def run(
         self,
         model: str,
-        request: ChatRequest | GenerateRequest,
+        request: Request,
         caller: Caller,
         priority: Priority = Priority.INTERACTIVE,
     ) -> AsyncIterator[Call]:
@@ -75,7 +76,8 @@ class Gateway:
         if not caller.may_use_model(model):
             raise ServiceError(ErrorCode.MODEL_ACCESS_DENIED, "This key may not use this model")
         check_capabilities(spec, request)
-        request = msgspec.structs.replace(request, cache_salt=self._cache_salt(caller))
+        if isinstance(request, ChatRequest | GenerateRequest):
+            request = msgspec.structs.replace(request, cache_salt=self._cache_salt(caller))
         started_at = time.monotonic()
         try:
             async with self._supervisor.lease(spec.id) as channel:
@@ -99,8 +101,8 @@ class Gateway:
         return hashlib.blake2b(caller.key_id.encode(), key=self._salt, digest_size=16).hexdigest()
 
     def _observe(self, call: Call, started_at: float, usage: Usage | None) -> None:
-        if call.first_delta_at is not None:
-            self._metrics.observe_first_token(call.model, call.first_delta_at - started_at)
+        if call.first_item_at is not None:
+            self._metrics.observe_first_token(call.model, call.first_item_at - started_at)
         if usage is not None:
             self._metrics.count_tokens(call.model, usage)
 

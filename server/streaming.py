@@ -1,85 +1,101 @@
-"""Sends a gateway call to a client: as server-sent events while it runs, or as one body at its end.
+"""Sends a gateway call to a client: as a stream while it runs, or as one body at its end.
 
-Knows no dialect: a `Renderer` turns deltas into bytes. A failure before the first byte is raised and becomes
-an ordinary error response; afterwards it goes into the stream, which ends with `data: [DONE]` in any case.
+Knows no dialect: a `Renderer` turns items into bytes. A failure before the first byte is raised and becomes an
+ordinary error response; afterwards it goes into the stream, or cuts it where the format has no place for it.
 A client that takes nothing is the connection's concern: see `http/protocol.py`.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from engines.contract.chat import Delta, TokenLogprob, ToolCall, ToolCallDelta
-from engines.contract.types import FinishReason, Usage
+from engines.contract.requests import Item
+from engines.contract.types import Usage
 from server.envelope import DONE_FRAME
 from server.errors import ServiceError
-from server.gateway import Call
+from server.joining import condense
+from server.telemetry import log_event
 
-PING = b": ping\n\n"
-SSE_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
+JSON = "application/json"
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """One complete answer."""
+class StreamFormat(NamedTuple):
+    """`ping` is sent into silence, `last` ends the stream in any case; both may be empty."""
 
-    index: int
-    content: str
-    reasoning: str
-    tool_calls: tuple[ToolCall, ...]
-    logprobs: tuple[TokenLogprob, ...]
-    finish_reason: FinishReason | None
+    content_type: str
+    ping: bytes = b""
+    last: bytes = b""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """All choices of a finished request, by index."""
+EVENTS = StreamFormat("text/event-stream; charset=utf-8", b": ping\n\n", DONE_FRAME)
 
-    choices: tuple[Choice, ...]
-    usage: Usage
+
+class Running(Protocol):
+    """An admitted request: `server.gateway.Call`, or what a route has put around it."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def backend_id(self) -> str: ...
+
+    @property
+    def can_stream(self) -> bool: ...
+
+    @property
+    def usage(self) -> Usage: ...
+
+    async def next_batch(self) -> list[Item] | None: ...
 
 
 class Renderer(Protocol):
     """One request's dialect; made per request, may keep state between calls."""
 
-    def deltas(self, deltas: Sequence[Delta]) -> bytes:
-        """Zero or more event-stream frames."""
+    @property
+    def stream_format(self) -> StreamFormat: ...
+
+    @property
+    def whole_type(self) -> str:
+        """Content type of the body that `whole` makes."""
+
+    def items(self, items: Sequence[Item]) -> bytes:
+        """Zero or more pieces of the stream, each whole."""
 
     def end(self, usage: Usage) -> bytes:
-        """The closing frames, without `[DONE]`."""
+        """The closing pieces, without the format's `last`."""
 
-    def whole(self, answer: Answer) -> bytes:
-        """The JSON body of an answer that is not streamed."""
+    def whole(self, items: Sequence[Item], usage: Usage) -> bytes:
+        """The body of an answer that is not streamed, from all its items."""
 
-    def failure(self, error: ServiceError) -> bytes:
-        """The `event: error` frame."""
+    def failure(self, error: ServiceError) -> bytes | None:
+        """How the stream tells a failure; None if it cannot: then it is cut off."""
 
 
 class Answering(Response):
     """An ASGI response that runs `call` and renders what comes.
 
-    A stream that is silent for `ping_s`, or at most twice as long, gets a comment.
+    A stream that is silent for `ping_s`, or at most twice as long, gets a ping if its format has one. `headers` are
+    sent besides those that every answer has.
     """
 
     def __init__(
         self,
-        call: AbstractAsyncContextManager[Call],
+        call: AbstractAsyncContextManager[Running],
         renderer: Renderer,
         *,
         is_streamed: bool,
+        headers: Sequence[tuple[bytes, bytes]] = (),
         ping_s: float = 7.5,
     ) -> None:
         self.background = None  # all that FastAPI asks of a response; the rest of `Response` would go unused
         self._call = call
         self._renderer = renderer
         self._is_streamed = is_streamed
+        self._more_headers = headers
         self._ping_s = ping_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,52 +106,70 @@ class Answering(Response):
             headers = [
                 (b"x-scaigrid-model", call.model.encode()),
                 (b"x-scaigrid-backend", call.backend_id.encode()),
+                *self._more_headers,
             ]
             if self._is_streamed:
-                await sender.start(headers + SSE_HEADERS)
-                await self._stream(call, sender)
+                await self._stream(call, sender, headers)
                 return
-            body = self._renderer.whole(await collect(call))
+            body = self._renderer.whole(await collect(call), call.usage)
         # The lease is returned by now: a slow reader of a whole body holds no place in the worker.
-        content = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await sender.start(headers + content)
+        content_type = self._renderer.whole_type.encode()
+        await sender.start(
+            [*headers, (b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        )
         await sender.send(body, is_last=True)
 
-    async def _stream(self, call: Call, sender: "_Sender") -> None:
+    async def _stream(self, call: Running, sender: "_Sender", headers: list[tuple[bytes, bytes]]) -> None:
+        form = self._renderer.stream_format
+        await sender.start(
+            [
+                *headers,
+                (b"content-type", form.content_type.encode()),
+                (b"cache-control", b"no-store"),
+                (b"x-accel-buffering", b"no"),
+            ]
+        )
         try:
-            async with self._pings(sender):
-                await self._send_deltas(call, sender)
+            async with self._pings(sender, form.ping):
+                await self._send_items(call, sender)
             last = self._renderer.end(call.usage)
         except ServiceError as error:
-            last = self._renderer.failure(error)
-        await sender.send(last + DONE_FRAME, is_last=True)
+            told = self._renderer.failure(error)
+            if told is None:  # a response that does not end makes the server close the connection
+                log_event("stream.cut", code=error.code)
+                return
+            last = told
+        await sender.send(last + form.last, is_last=True)
 
-    async def _send_deltas(self, call: Call, sender: "_Sender") -> None:
-        held: list[Delta] = []
+    async def _send_items(self, call: Running, sender: "_Sender") -> None:
+        held: list[Item] = []
         while (batch := await call.next_batch()) is not None:
             if not call.can_stream:
                 held += batch
-            elif frames := self._renderer.deltas(batch):
-                await sender.send(frames)
+            elif pieces := self._renderer.items(batch):
+                await sender.send(pieces)
         if held:
-            await sender.send(self._renderer.deltas([_as_delta(choice) for choice in _join(held)]))
+            await sender.send(self._renderer.items(condense(held)))
 
     @asynccontextmanager
-    async def _pings(self, sender: "_Sender") -> AsyncIterator[None]:
+    async def _pings(self, sender: "_Sender", ping: bytes) -> AsyncIterator[None]:
         """Beside the stream, not around each wait: a timer per token would be a quarter of the time it costs."""
-        pinging = asyncio.create_task(self._ping(sender), name="stream.ping")
+        if not ping:
+            yield
+            return
+        pinging = asyncio.create_task(self._ping(sender, ping), name="stream.ping")
         try:
             yield
         finally:
             pinging.cancel()
             await asyncio.gather(pinging, return_exceptions=True)
 
-    async def _ping(self, sender: "_Sender") -> None:
+    async def _ping(self, sender: "_Sender", ping: bytes) -> None:
         while True:
             num_sent = sender.num_sent
             await asyncio.sleep(self._ping_s)
             if sender.num_sent == num_sent:
-                await sender.send(PING)
+                await sender.send(ping)
 
 
 class _Sender:
@@ -153,42 +187,9 @@ class _Sender:
         await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
 
-async def collect(call: Call) -> Answer:
-    """Wait for the end and put each choice's deltas together."""
-    deltas: list[Delta] = []
+async def collect(call: Running) -> list[Item]:
+    """Wait for the end; everything that came, in order."""
+    items: list[Item] = []
     while (batch := await call.next_batch()) is not None:
-        deltas += batch
-    return Answer(_join(deltas), call.usage)
-
-
-def _join(deltas: list[Delta]) -> tuple[Choice, ...]:
-    parts: dict[int, list[Delta]] = {}
-    for delta in deltas:
-        parts.setdefault(delta.index, []).append(delta)
-    return tuple(_join_choice(index, parts[index]) for index in sorted(parts))
-
-
-def _join_choice(index: int, deltas: list[Delta]) -> Choice:
-    calls: dict[int, ToolCall] = {}
-    for piece in (piece for delta in deltas for piece in delta.tool_calls):
-        sofar = calls.get(piece.index) or ToolCall(piece.id or "", piece.name or "", "")
-        calls[piece.index] = ToolCall(sofar.id, sofar.name, sofar.arguments + piece.arguments)
-    return Choice(
-        index=index,
-        content="".join(delta.content for delta in deltas),
-        reasoning="".join(delta.reasoning for delta in deltas),
-        tool_calls=tuple(calls[number] for number in sorted(calls)),
-        logprobs=tuple(logprob for delta in deltas for logprob in delta.logprobs),
-        finish_reason=deltas[-1].finish_reason,
-    )
-
-
-def _as_delta(choice: Choice) -> Delta:
-    """A whole choice as if it had come in one step."""
-    pieces = tuple(
-        ToolCallDelta(number, call.id, call.name, call.arguments)
-        for number, call in enumerate(choice.tool_calls)
-    )
-    return Delta(
-        choice.index, choice.content, choice.reasoning, pieces, choice.logprobs, choice.finish_reason
-    )
+        items += batch
+    return items

@@ -132,7 +132,7 @@ class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
     top: tuple[Alternative, ...] = ()
 
 
-class Delta(msgspec.Struct, frozen=True, array_like=True):
+class Delta(msgspec.Struct, frozen=True, array_like=True, tag=0):
     """What one engine step (or the whole request, when not streaming) adds to choice `index`.
 
     The last delta of a choice carries `finish_reason`.

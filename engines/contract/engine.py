@@ -15,19 +15,31 @@ class EngineStats(msgspec.Struct, frozen=True, omit_defaults=True):
     """A sample of the engine: requests running and waiting inside it, the share of its KV cache in use (0..1).
 
     `steps` counts the engine's steps so far: while it rises, requests that show no output yet are not stuck.
+    `device_bytes` is what it holds on its GPU; host memory is read from the operating system.
     """
 
     running: int = 0
     waiting: int = 0
     kv_cache_usage: float = 0.0
     steps: int = 0
+    device_bytes: int = 0
+
+
+class MemoryEstimate(msgspec.Struct, frozen=True):
+    """What a backend will need on its device: weights as they lie in memory, and what computing takes besides."""
+
+    weights_bytes: int
+    working_bytes: int
 
 
 class Engine(Protocol):
     """A wrapper of one library for one modality; its module `engines/<library>_<modality>.py` also has `Options`.
 
-    The module must be importable without the library: import it inside `load`. `HAS_WEIGHTS = False` in a module says
-    that its engine reads no model directory, so that none is checked.
+    The module must be importable without the library: import it inside `load`. It also has a function `estimate(spec,
+    options) -> MemoryEstimate`, which reads file sizes and small JSON files only, and knows no device. `HAS_WEIGHTS =
+    False` in a module says that its engine reads no model directory, so that none is checked.
+
+    Besides, the engine has the method of each kind of request that it serves: see `requests.KINDS`.
     """
 
     def __init__(self, spec: BackendSpec, options: Any) -> None: ...

@@ -6,13 +6,13 @@ Ids are chosen by the gateway, are unique on its connection, and end with exactl
 
 import msgspec
 
-from engines.contract.chat import ChatRequest, Delta, GenerateRequest
 from engines.contract.engine import EngineStats, Phase
 from engines.contract.errors import ErrorCode
+from engines.contract.requests import Item, Request
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Init(msgspec.Struct, frozen=True, tag="init", forbid_unknown_fields=True):
@@ -30,7 +30,7 @@ class Attach(msgspec.Struct, frozen=True, tag="attach", forbid_unknown_fields=Tr
 
 class Start(msgspec.Struct, frozen=True, tag="start", forbid_unknown_fields=True):
     id: int
-    request: ChatRequest | GenerateRequest
+    request: Request
     priority: Priority = Priority.DEFAULT
 
 
@@ -68,9 +68,9 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted", forbid_unknown_field
 
 
 class Items(msgspec.Struct, frozen=True, tag="items", forbid_unknown_fields=True):
-    """Deltas of all requests that moved in one engine step, in order per id."""
+    """What all requests that moved in one engine step have to tell, in order per id."""
 
-    items: list[tuple[int, Delta]]
+    items: list[tuple[int, Item]]
 
 
 class Done(msgspec.Struct, frozen=True, tag="done", forbid_unknown_fields=True):

@@ -20,12 +20,21 @@ class Frontend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model can do; a request that needs more is refused with 422."""
+    """What the model can do; a request that needs more is refused with 422.
+
+    The first five belong to modality chat: `vision` and `audio_input` are parts of messages. `dimensions`: embeddings
+    may be shortened. `transcribe`, `translate` and `synthesize` are what an audio model does.
+    """
 
     tools: bool = False
     structured_output: bool = True
     reasoning: bool = False
     vision: bool = False
+    audio_input: bool = False
+    dimensions: bool = False
+    transcribe: bool = False
+    translate: bool = False
+    synthesize: bool = False
     stream: bool = True
 
 
@@ -44,7 +53,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One loadable model. `weights` is an absolute path once the catalog has read the file; `id` starts with `be_`."""
+    """One loadable model. `weights` is an absolute path once the catalog has read the file; `id` starts with `be_`.
+
+    `context_window` is in tokens: of prompt and answer for a chat model, of one input for embeddings and reranking;
+    models of sound and pictures have none. Some licences bind whoever runs the model: `accept_license` says that the
+    operator has read it; an engine that knows such a model does not load it otherwise.
+    """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^be_[a-z0-9_]+$")]
     engine: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
@@ -52,7 +66,8 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     frontends: Annotated[tuple[Frontend, ...], msgspec.Meta(min_length=1)]
     weights: str
     licence: str
-    context_window: PositiveInt
+    accept_license: bool = False
+    context_window: PositiveInt | None = None
     max_output_tokens: PositiveInt | None = None
     capabilities: Capabilities = Capabilities()
     limits: Limits = Limits()
@@ -60,3 +75,10 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preload: bool = False
     allowed_files: dict[str, str] = {}
     options: dict[str, Any] = {}
+
+    @property
+    def text_window(self) -> int:
+        """`context_window` of a model of text. Raises ValueError where there is none: the catalog refuses that."""
+        if self.context_window is None:
+            raise ValueError(f"{self.id} has no context_window")
+        return self.context_window

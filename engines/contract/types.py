@@ -12,6 +12,10 @@ class Modality(enum.StrEnum):
     """What a backend does; the values are the wire's (`GET /v1/models?modality=`)."""
 
     CHAT = "chat"
+    EMBEDDING = "embedding"
+    RERANK = "rerank"  # ours
+    IMAGE = "image"
+    AUDIO = "audio"  # speech in either direction: `Capabilities` says which
 
 
 class Priority(enum.IntEnum):
@@ -23,12 +27,16 @@ class Priority(enum.IntEnum):
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
-    """Token counts of one finished request; `cached_tokens` is the part of the prompt that was not computed again."""
+    """What one finished request cost. `cached_tokens` is the part of the prompt that was not computed again.
+
+    `audio_s` is the length of the sound that was heard or spoken; tokens are 0 where a model has none.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    audio_s: float = 0.0
 
     @property
     def total_tokens(self) -> int:

@@ -6,14 +6,14 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from engines.contract.chat import ChatEvent, Delta
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.frames import Cancel, Done, Failed, Start
+from engines.contract.requests import Event
 from engines.contract.types import Usage
 from engines.runtime.logs import log_event
 from engines.runtime.outbox import Outbox
 
-StartRequest = Callable[[Start], Awaitable[AsyncGenerator[ChatEvent, None]]]
+StartRequest = Callable[[Start], Awaitable[AsyncGenerator[Event, None]]]
 
 
 class Connection:
@@ -92,11 +92,11 @@ class Connection:
         async with aclosing(await self._begin(frame)) as events:
             outbox.accept(id)
             async for event in events:
-                if isinstance(event, Delta):
+                if isinstance(event, Usage):
+                    usage = event
+                else:
                     outbox.add(id, event)
                     moved_at[id] = time.monotonic()
-                else:
-                    usage = event
         if usage is None:
             raise RuntimeError("the engine gave no usage")
         return usage

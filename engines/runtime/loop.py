@@ -5,9 +5,8 @@ import gc
 import signal
 import time
 from collections.abc import AsyncGenerator
-from typing import cast
+from typing import Any
 
-from engines.contract.chat import ChatEngine, ChatEvent, ChatRequest
 from engines.contract.codec import FrameError, FrameReader, worker_reader
 from engines.contract.engine import Engine, EngineStats, Phase
 from engines.contract.errors import EngineError, ErrorCode
@@ -25,6 +24,7 @@ from engines.contract.frames import (
     Stats,
     ToWorker,
 )
+from engines.contract.requests import KINDS, Event
 from engines.contract.spec import BackendSpec
 from engines.runtime.connection import Connection
 from engines.runtime.loader import LoadRefused, crashed, load_engine
@@ -141,13 +141,14 @@ class Worker:
             case _:
                 raise FrameError("init or attach may only come first")
 
-    async def _begin(self, frame: Start) -> AsyncGenerator[ChatEvent, None]:
+    async def _begin(self, frame: Start) -> AsyncGenerator[Event, None]:
         if self._ready is None:
             raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "the model is still loading", retry_after_s=1)
-        engine = cast(ChatEngine, self._engine)
-        if isinstance(frame.request, ChatRequest):
-            return await engine.chat(frame.request, frame.priority)
-        return await engine.generate(frame.request, frame.priority)
+        method: Any = getattr(self._engine, KINDS[type(frame.request)].method, None)
+        if method is None:
+            raise EngineError(ErrorCode.VALIDATION_ERROR, "is not of a kind that this can do", field="model")
+        events: AsyncGenerator[Event, None] = await method(frame.request, frame.priority)
+        return events
 
     async def _beat(self) -> None:
         """Every second, or at once when a request failed: is the engine alive, and how is it doing?"""

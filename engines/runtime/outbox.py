@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 
-from engines.contract.chat import Delta
 from engines.contract.codec import FrameError, encode
 from engines.contract.frames import Accepted, Done, Failed, FromWorker, Items
+from engines.contract.requests import Item
 
 _MAX_UNSENT_BYTES = 256 * 1024 * 1024  # a peer that lets this much pile up does not read any more
 _CLOSE_S = 2.0
@@ -14,7 +14,7 @@ _CLOSE_S = 2.0
 class Outbox:
     """The sending side of one connection.
 
-    An engine step wakes all its requests in one turn of the loop; their deltas leave together, in one `Items` frame,
+    An engine step wakes all its requests in one turn of the loop; their items leave together, in one `Items` frame,
     at the start of the next turn. Within a flush the order is: accepted, items, ends. Ids are never used twice, so
     that keeps the order of every single id.
     """
@@ -23,7 +23,7 @@ class Outbox:
         self._writer = writer
         self._loop = asyncio.get_running_loop()
         self._accepted: list[Accepted] = []
-        self._items: list[tuple[int, Delta]] = []
+        self._items: list[tuple[int, Item]] = []
         self._ends: list[Done | Failed] = []
         self._is_scheduled = False
 
@@ -31,8 +31,8 @@ class Outbox:
         self._accepted.append(Accepted(id))
         self._schedule()
 
-    def add(self, id: int, delta: Delta) -> None:
-        self._items.append((id, delta))
+    def add(self, id: int, item: Item) -> None:
+        self._items.append((id, item))
         self._schedule()
 
     def end(self, frame: Done | Failed) -> None:
@@ -71,7 +71,7 @@ class Outbox:
             self._loop.call_soon(self.flush)
 
 
-def _encode_items(items: list[tuple[int, Delta]]) -> list[bytes]:
+def _encode_items(items: list[tuple[int, Item]]) -> list[bytes]:
     """One frame, or more where one would be above the frame limit."""
     try:
         return [encode(Items(items))]

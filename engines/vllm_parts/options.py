@@ -107,7 +107,7 @@ def engine_arguments(spec: BackendSpec, options: Options, *, is_cpu: bool) -> di
         "trust_remote_code": False,
         "dtype": options.dtype,
         "quantization": options.quantization,
-        "max_model_len": options.max_model_len or spec.context_window,
+        "max_model_len": options.max_model_len or spec.text_window,
         "kv_cache_memory_bytes": options.kv_cache_memory_bytes,
         "kv_cache_dtype": options.kv_cache_dtype,
         "tensor_parallel_size": options.tensor_parallel_size,

@@ -8,11 +8,13 @@ from pathlib import Path
 import msgspec
 
 from engines.contract.spec import BackendSpec
+from engines.contract.types import Modality
 from server.catalog.check import Mistake, find_mistakes
 from server.catalog.options import find_option_mistakes
 from server.catalog.problems import CatalogError, Problem
 from server.catalog.strict_yaml import StrictYamlError, read_mapping
 
+TEXT_MODALITIES = frozenset({Modality.CHAT, Modality.EMBEDDING, Modality.RERANK})
 SUFFIXES = frozenset({".yaml", ".yml"})
 
 
@@ -78,8 +80,12 @@ def _find_in_options(completed: Mapping[object, object]) -> Iterator[Mistake]:
 
 
 def _find_between_keys(spec: BackendSpec) -> Iterator[Mistake]:
-    if spec.max_output_tokens is not None and spec.max_output_tokens > spec.context_window:
+    if spec.modality in TEXT_MODALITIES and spec.context_window is None:
+        yield Mistake("context_window", f"is missing; modality {spec.modality} needs it")
+    elif spec.max_output_tokens is not None and spec.max_output_tokens > (spec.context_window or 0):
         yield Mistake("max_output_tokens", f"is above context_window ({spec.context_window})")
+    if spec.modality is Modality.AUDIO and not (spec.capabilities.transcribe or spec.capabilities.synthesize):
+        yield Mistake("capabilities", "must say `transcribe: true` or `synthesize: true` for modality audio")
 
 
 def _find_duplicates(specs: Mapping[Path, BackendSpec]) -> Iterator[Problem]:

@@ -30,7 +30,7 @@ def list_models(api_key: ApiKey = None, as_json: AsJson = False) -> None:
         print_json(items)
         return
     rows = [
-        (item["slug"], item["modality"], str(item["context_window"]), _state(item), _licence(item))
+        (item["slug"], item["modality"], str(item["context_window"] or "-"), _state(item), _licence(item))
         for item in items
     ]
     print_table(("MODEL", "MODALITY", "CONTEXT", "STATE", "LICENCE"), rows, "The server has no models.")

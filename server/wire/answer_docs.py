@@ -6,17 +6,18 @@ from typing import Any
 
 from engines.contract.chat import Delta
 from engines.contract.errors import ErrorCode
+from engines.contract.requests import Item
 from engines.contract.types import Usage
 from server.envelope import DONE_FRAME, error_body, openai_error_body
 from server.errors import OUTWARD, FieldProblem, ServiceError
-from server.streaming import Answer, Choice, Renderer
+from server.streaming import Renderer
 from server.wire.heading import Heading
 
 Responses = dict[int | str, dict[str, Any]]
 
 REQUEST_ID = "req_8f14e45fceea167a"
-_ANSWER = Answer((Choice(0, "Paris.", "", (), (), "stop"),), Usage(14, 2))
-_DELTAS = (Delta(0, "Paris"), Delta(0, ".", finish_reason="stop"))
+_USAGE = Usage(14, 2)
+_DELTAS: tuple[Item, ...] = (Delta(0, "Paris"), Delta(0, ".", finish_reason="stop"))
 _LISTING_ERRORS: dict[ErrorCode, str] = {
     ErrorCode.AUTH_TOKEN_MISSING: "No key, or one that is not valid (AUTH_TOKEN_INVALID)",
     ErrorCode.AUTHZ_PERMISSION_DENIED: "The key lacks the permission, or the model (MODEL_ACCESS_DENIED)",
@@ -56,11 +57,11 @@ def openai_listing() -> Responses:
 
 
 def _answers(renderer: Renderer, streaming: Renderer) -> dict[str, Any]:
-    frames = streaming.deltas(_DELTAS) + streaming.end(_ANSWER.usage) + DONE_FRAME
+    frames = streaming.items(_DELTAS) + streaming.end(_USAGE) + DONE_FRAME
     return {
         "description": "The answer, or with `stream: true` its events",
         "content": {
-            "application/json": {"example": json.loads(renderer.whole(_ANSWER))},
+            "application/json": {"example": json.loads(renderer.whole(_DELTAS, _USAGE))},
             "text/event-stream": {"example": frames.decode()},
         },
     }

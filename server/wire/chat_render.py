@@ -1,8 +1,12 @@
 """Answers of a chat request as bytes, one class per dialect; both keep to OpenAI's shapes."""
 
+from collections.abc import Sequence
+
 from engines.contract.chat import ToolCall
+from engines.contract.requests import Item
+from engines.contract.types import Usage
 from server.envelope import success, to_json
-from server.streaming import Answer, Choice
+from server.joining import Choice, join
 from server.wire.chat_frames import ChatFrames
 from server.wire.chat_logprobs import logprobs_object
 from server.wire.event_stream import NativeStream, OpenAIStream
@@ -18,9 +22,9 @@ class NativeChat(NativeStream):
         self._heading = heading
         self._request_id = request_id
 
-    def whole(self, answer: Answer) -> bytes:
-        choices = [_choice(choice, {"tool_calls": None}) for choice in answer.choices]
-        return to_json(success(_completion(self._heading, choices, answer), self._request_id))
+    def whole(self, items: Sequence[Item], usage: Usage) -> bytes:
+        choices = [_choice(choice, {"tool_calls": None}) for choice in join(items)]
+        return to_json(success(_completion(self._heading, choices, usage), self._request_id))
 
 
 class OpenAIChat(OpenAIStream):
@@ -30,13 +34,13 @@ class OpenAIChat(OpenAIStream):
         super().__init__(ChatFrames(heading, nulls_usage=includes_usage), includes_usage=includes_usage)
         self._heading = heading
 
-    def whole(self, answer: Answer) -> bytes:
-        choices = [{"logprobs": None} | _choice(choice, {"refusal": None}) for choice in answer.choices]
-        return to_json(_completion(self._heading, choices, answer))
+    def whole(self, items: Sequence[Item], usage: Usage) -> bytes:
+        choices = [{"logprobs": None} | _choice(choice, {"refusal": None}) for choice in join(items)]
+        return to_json(_completion(self._heading, choices, usage))
 
 
-def _completion(heading: Heading, choices: list[dict[str, object]], answer: Answer) -> dict[str, object]:
-    return heading.fields("chat.completion") | {"choices": choices, "usage": usage_object(answer.usage)}
+def _completion(heading: Heading, choices: list[dict[str, object]], usage: Usage) -> dict[str, object]:
+    return heading.fields("chat.completion") | {"choices": choices, "usage": usage_object(usage)}
 
 
 def _choice(choice: Choice, nulls: dict[str, object]) -> dict[str, object]:

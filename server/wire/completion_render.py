@@ -1,9 +1,12 @@
 """Answers of plain generation as bytes, one class per dialect, in the shape of OpenAI's text completion."""
 
+from collections.abc import Sequence
+
 from engines.contract.chat import Delta
-from engines.contract.types import FinishReason
+from engines.contract.requests import Item
+from engines.contract.types import FinishReason, Usage
 from server.envelope import success, to_json
-from server.streaming import Answer, Choice
+from server.joining import Choice, join
 from server.wire.completion_logprobs import legacy_logprobs, text_length
 from server.wire.event_stream import NativeStream, OpenAIStream
 from server.wire.heading import Heading
@@ -54,8 +57,8 @@ class NativeGenerate(NativeStream):
         self._heading = heading
         self._request_id = request_id
 
-    def whole(self, answer: Answer) -> bytes:
-        return to_json(success(_completion(self._heading, answer), self._request_id))
+    def whole(self, items: Sequence[Item], usage: Usage) -> bytes:
+        return to_json(success(_completion(self._heading, items, usage), self._request_id))
 
 
 class OpenAICompletion(OpenAIStream):
@@ -65,13 +68,13 @@ class OpenAICompletion(OpenAIStream):
         super().__init__(CompletionFrames(heading, nulls_usage=includes_usage), includes_usage=includes_usage)
         self._heading = heading
 
-    def whole(self, answer: Answer) -> bytes:
-        return to_json(_completion(self._heading, answer))
+    def whole(self, items: Sequence[Item], usage: Usage) -> bytes:
+        return to_json(_completion(self._heading, items, usage))
 
 
-def _completion(heading: Heading, answer: Answer) -> dict[str, object]:
-    choices = [_choice(choice) for choice in answer.choices]
-    return heading.fields(_KIND) | {"choices": choices, "usage": usage_object(answer.usage)}
+def _completion(heading: Heading, items: Sequence[Item], usage: Usage) -> dict[str, object]:
+    choices = [_choice(choice) for choice in join(items)]
+    return heading.fields(_KIND) | {"choices": choices, "usage": usage_object(usage)}
 
 
 def _choice(choice: Choice) -> dict[str, object]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engines.contract.chat import Delta
+from engines.contract.requests import Item
 from engines.contract.types import FinishReason, Usage
 from server.envelope import error_frame
 from server.errors import ServiceError
+from server.streaming import EVENTS, JSON
 from server.wire.usage import usage_object
 
 
@@ -31,13 +33,18 @@ class NativeStream:
     The last finish reason is therefore held back until usage is known.
     """
 
+    stream_format = EVENTS
+    whole_type = JSON
+
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
         self._held: tuple[int, FinishReason | None] | None = None
 
-    def deltas(self, deltas: Sequence[Delta]) -> bytes:
+    def items(self, items: Sequence[Item]) -> bytes:
         sent = []
-        for delta in deltas:
+        for delta in items:
+            if not isinstance(delta, Delta):
+                continue
             sent.append(self._frames.piece(delta))
             if delta.finish_reason is not None:
                 if self._held is not None:
@@ -56,13 +63,18 @@ class NativeStream:
 class OpenAIStream:
     """OpenAI: usage is a chunk of its own, sent only to clients that set `stream_options.include_usage`."""
 
+    stream_format = EVENTS
+    whole_type = JSON
+
     def __init__(self, frames: Frames, *, includes_usage: bool) -> None:
         self._frames = frames
         self._includes_usage = includes_usage
 
-    def deltas(self, deltas: Sequence[Delta]) -> bytes:
+    def items(self, items: Sequence[Item]) -> bytes:
         sent = []
-        for delta in deltas:
+        for delta in items:
+            if not isinstance(delta, Delta):
+                continue
             sent.append(self._frames.piece(delta))
             if delta.finish_reason is not None:
                 sent.append(self._frames.finish(delta.index, delta.finish_reason))

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from engines.contract.spec import BackendSpec, Frontend
+from engines.contract.types import Modality
 from server.workers.status import BackendStatus, WorkerState
 
 Health = Literal["healthy", "degraded", "unhealthy", "unavailable"]
@@ -39,7 +40,7 @@ def model_card(frontend: Frontend, spec: BackendSpec, status: BackendStatus | No
         "health_status": health(status),
         "active_backend_count": int(health(status) in ("healthy", "degraded")),
         "total_backend_count": 1,
-        "capabilities": msgspec.to_builtins(spec.capabilities),
+        "capabilities": _capabilities(spec),
         "licence": spec.licence,
     }
     if spec.max_output_tokens is not None:
@@ -53,6 +54,14 @@ def model_card(frontend: Frontend, spec: BackendSpec, status: BackendStatus | No
             "last_error": status.last_error,
         }
     return card
+
+
+def _capabilities(spec: BackendSpec) -> dict[str, bool]:
+    """The same keys for every modality; JSON answers are the default of chat models and mean nothing elsewhere."""
+    told: dict[str, bool] = msgspec.to_builtins(spec.capabilities)
+    return told | {
+        "structured_output": spec.capabilities.structured_output and spec.modality is Modality.CHAT
+    }
 
 
 def openai_model_card(frontend: Frontend, spec: BackendSpec) -> dict[str, object]:

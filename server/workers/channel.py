@@ -8,7 +8,6 @@ import functools
 import itertools
 from collections.abc import AsyncGenerator, Callable
 
-from engines.contract.chat import ChatRequest, Delta, GenerateRequest
 from engines.contract.codec import FrameError, encode, gateway_reader
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.frames import (
@@ -24,6 +23,7 @@ from engines.contract.frames import (
     Stats,
     ToWorker,
 )
+from engines.contract.requests import Item, Request
 from engines.contract.types import Priority, Usage
 
 ControlFrame = Progress | Ready | LoadFailed | Stats
@@ -32,7 +32,7 @@ ControlFrame = Progress | Ready | LoadFailed | Stats
 class RequestStream:
     """One request in a worker. Ends exactly once: with usage, with an error, or cancelled by its owner.
 
-    One consumer at a time. Deltas that arrive while the consumer is busy are kept and delivered together;
+    One consumer at a time. Items that arrive while the consumer is busy are kept and delivered together;
     those after the end are dropped, so that a worker that goes on cannot hide the end from a slow consumer.
     """
 
@@ -40,7 +40,7 @@ class RequestStream:
         self.usage: Usage | None = None
         self._cancel = cancel
         self._is_accepted = False
-        self._pending: list[Delta] = []
+        self._pending: list[Item] = []
         self._error: EngineError | None = None
         self._wake: asyncio.Future[None] | None = None
 
@@ -50,8 +50,8 @@ class RequestStream:
             self._raise_error()
             await self._moved()
 
-    async def next_batch(self) -> list[Delta] | None:
-        """All deltas since the last call, at least one; None at the end. Cancelling it loses none."""
+    async def next_batch(self) -> list[Item] | None:
+        """All items since the last call, at least one; None at the end. Cancelling it loses none."""
         while not self._pending:
             self._raise_error()
             if self.usage is not None:
@@ -68,9 +68,9 @@ class RequestStream:
         self._is_accepted = True
         self._notify()
 
-    def push(self, delta: Delta) -> None:
+    def push(self, item: Item) -> None:
         if not self._has_ended:
-            self._pending.append(delta)
+            self._pending.append(item)
             self._notify()
 
     def finish(self, usage: Usage) -> None:
@@ -125,7 +125,7 @@ class Channel:
         if len(self._unsent) == 1:
             asyncio.get_running_loop().call_soon(self._flush)
 
-    def start(self, request: ChatRequest | GenerateRequest, priority: Priority) -> RequestStream:
+    def start(self, request: Request, priority: Priority) -> RequestStream:
         """Send a request. The caller must close the stream.
 
         Raises EngineError: BACKEND_ERROR on a lost connection, PAYLOAD_TOO_LARGE for more than a frame holds.
@@ -165,9 +165,9 @@ class Channel:
 
     def _deliver(self, frame: Accepted | Items | Done | Failed) -> None:
         if isinstance(frame, Items):
-            for request_id, delta in frame.items:
+            for request_id, item in frame.items:
                 if stream := self._streams.get(request_id):
-                    stream.push(delta)
+                    stream.push(item)
         elif isinstance(frame, Accepted):
             if stream := self._streams.get(frame.id):
                 stream.accept()

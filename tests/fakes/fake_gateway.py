@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from engines.contract.chat import ChatRequest, Delta, GenerateRequest
+from engines.contract.chat import Delta
+from engines.contract.requests import Item, Request
 from engines.contract.types import Priority, Usage
 from server.caller import Caller
 from server.errors import ServiceError
 
-Batch = list[Delta]
+Batch = list[Item]
 
 
 class FakeCall:
@@ -35,13 +36,13 @@ class FakeGateway:
         self.batches: list[Batch | ServiceError] = [[Delta(0, "hi")], [Delta(0, "!", finish_reason="stop")]]
         self.refusal: ServiceError | None = None
         self.can_stream = True
-        self.asked: list[tuple[str, ChatRequest | GenerateRequest]] = []
+        self.asked: list[tuple[str, Request]] = []
 
     @asynccontextmanager
     async def run(
         self,
         model: str,
-        request: ChatRequest | GenerateRequest,
+        request: Request,
         caller: Caller,
         priority: Priority = Priority.INTERACTIVE,
     ) -> AsyncIterator[FakeCall]:

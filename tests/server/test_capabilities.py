@@ -4,8 +4,14 @@ import msgspec
 import pytest
 
 from engines.contract.chat import ChatRequest, GenerateRequest, Message, OutputFormat, Tool
+from engines.contract.embed import EmbedRequest, RerankRequest
 from engines.contract.errors import ErrorCode
+from engines.contract.image import ImageRequest
+from engines.contract.requests import Request
 from engines.contract.spec import BackendSpec, Capabilities
+from engines.contract.speech import SpeechRequest
+from engines.contract.transcribe import AudioFile, TranscribeRequest
+from engines.contract.types import Modality
 from server.capabilities import check_capabilities
 from server.errors import ServiceError
 from tests.fakes.surface import backend
@@ -56,3 +62,38 @@ def test_capable_backend_takes_everything() -> None:
     request = ChatRequest(HELLO, tools=(Tool("f"),), thinking=True, output_format=OutputFormat("json_object"))
 
     check_capabilities(spec(Capabilities(tools=True, reasoning=True)), request)
+
+
+OTHER_REQUESTS = (
+    EmbedRequest(("hi",)),
+    RerankRequest("hi", ("ho",)),
+    ImageRequest("a circle"),
+    TranscribeRequest(AudioFile("/nowhere", 1)),
+    SpeechRequest("hi"),
+)
+
+
+@pytest.mark.parametrize("request_", OTHER_REQUESTS)
+def test_model_of_another_modality_is_refused(request_: Request) -> None:
+    with pytest.raises(ServiceError) as refusal:
+        check_capabilities(spec(), request_)
+
+    assert refusal.value.details[0].field == "model"
+
+
+@pytest.mark.parametrize(
+    ("modality", "request_", "field"),
+    [
+        (Modality.EMBEDDING, EmbedRequest(("hi",), dimensions=2), "dimensions"),
+        (Modality.AUDIO, TranscribeRequest(AudioFile("/nowhere", 1)), "model"),
+        (Modality.AUDIO, TranscribeRequest(AudioFile("/nowhere", 1), task="translate"), "model"),
+        (Modality.AUDIO, SpeechRequest("hi"), "model"),
+    ],
+)
+def test_model_without_the_capability_is_refused(modality: Modality, request_: Request, field: str) -> None:
+    incapable = msgspec.structs.replace(spec(), modality=modality)
+
+    with pytest.raises(ServiceError) as refusal:
+        check_capabilities(incapable, request_)
+
+    assert refusal.value.details[0].field == field

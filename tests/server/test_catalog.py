@@ -82,10 +82,11 @@ def test_examples_and_other_files_are_not_read(tmp_path: Path) -> None:
         ({"frontends": "acme/chat"}, "frontends", "expected `array`, got `str`", None),
         ({"frontends": [{"slug": "a", "nmae": "b"}]}, "frontends[0].nmae", "unknown key", None),
         ({"frontends": [{"display_name": "a"}]}, "frontends[0].slug", "is missing", None),
-        ({"context_window": True}, "context_window", "expected `int`, got `bool`", None),
+        ({"context_window": True}, "context_window", "expected `int | null`, got `bool`", None),
         ({"modality": "chta"}, "modality", "invalid enum value 'chta'", None),
         ({"engine": "no_such"}, "engine", "no engine `no_such`", None),
         ({"max_output_tokens": 2048}, "max_output_tokens", "is above context_window (1024)", None),
+        ({"modality": "audio"}, "capabilities", "must say `transcribe: true` or `synthesize: true`", None),
         ({"allowed_files": {"a": 1}}, "allowed_files[...]", "expected `str`, got `int`", None),
     ],
 )

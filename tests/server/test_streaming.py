@@ -10,10 +10,12 @@ from starlette.types import Message, Scope
 
 from engines.contract.chat import Alternative, Delta, TokenLogprob, ToolCall, ToolCallDelta
 from engines.contract.errors import ErrorCode
+from engines.contract.requests import Item
 from engines.contract.types import Usage
 from server.errors import ServiceError
 from server.gateway import Call
-from server.streaming import Answer, Answering, Choice, collect
+from server.joining import Choice, join
+from server.streaming import EVENTS, JSON, Answering, collect
 
 BROKEN = ServiceError(ErrorCode.BACKEND_ERROR, "broke")
 REFUSED = ServiceError(ErrorCode.BACKEND_RATE_LIMITED, "full")
@@ -53,14 +55,19 @@ class FakeCall:
 
 
 class FakeRenderer:
-    def deltas(self, deltas: Sequence[Delta]) -> bytes:
-        return b"".join(b"<%s>" % delta.content.encode() for delta in deltas if delta.content)
+    stream_format = EVENTS
+    whole_type = JSON
+
+    def items(self, items: Sequence[Item]) -> bytes:
+        return b"".join(
+            b"<%s>" % item.content.encode() for item in items if isinstance(item, Delta) and item.content
+        )
 
     def end(self, usage: Usage) -> bytes:
         return b"<end %d>" % usage.total_tokens
 
-    def whole(self, answer: Answer) -> bytes:
-        return "|".join(choice.content for choice in answer.choices).encode()
+    def whole(self, items: Sequence[Item], usage: Usage) -> bytes:
+        return b"|".join(choice.content.encode() for choice in join(items))
 
     def failure(self, error: ServiceError) -> bytes:
         return b"<failure %s>" % error.code.encode()
@@ -215,14 +222,11 @@ class TestCollect:
             [Delta(0, "b", logprobs=(second,), finish_reason="stop")],
         )
 
-        answer = await collect(cast(Call, call))
+        choices = join(await collect(cast(Call, call)))
 
-        assert answer == Answer(
-            (
-                Choice(0, "ab", "", (), (first, second), "stop"),
-                Choice(1, "xy", "why not", (), (), "length"),
-            ),
-            USAGE,
+        assert choices == (
+            Choice(0, "ab", "", (), (first, second), "stop"),
+            Choice(1, "xy", "why not", (), (), "length"),
         )
 
     async def test_joins_the_pieces_of_interleaved_tool_calls(self) -> None:
@@ -232,6 +236,6 @@ class TestCollect:
             [Delta(0, tool_calls=(ToolCallDelta(0, arguments="[]"),), finish_reason="tool_calls")],
         )
 
-        answer = await collect(cast(Call, call))
+        choices = join(await collect(cast(Call, call)))
 
-        assert answer.choices[0].tool_calls == (ToolCall("id0", "f", "[]"), ToolCall("id1", "g", "{}"))
+        assert choices[0].tool_calls == (ToolCall("id0", "f", "[]"), ToolCall("id1", "g", "{}"))

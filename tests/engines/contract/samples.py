@@ -19,6 +19,7 @@ from engines.contract.chat import (
     ToolChoice,
 )
 from engines.contract.codec import encode
+from engines.contract.embed import EmbedRequest, RerankRequest, Scores, Vectors
 from engines.contract.engine import EngineStats
 from engines.contract.errors import ErrorCode
 from engines.contract.frames import (
@@ -38,6 +39,9 @@ from engines.contract.frames import (
     Stats,
     ToWorker,
 )
+from engines.contract.image import ImageProgress, ImageRequest, Picture
+from engines.contract.speech import AudioChunk, SpeechRequest
+from engines.contract.transcribe import AudioFile, Segment, TranscribeRequest, TranscriptInfo, Word
 from engines.contract.types import Priority, Usage
 from tests.fakes.specs import make_spec
 
@@ -78,6 +82,14 @@ TO_WORKER: dict[str, ToWorker] = {
     "start_generate": Start(
         4, GenerateRequest(("one", (1, 2)), Sampling(), echo=True, stream=True), Priority.BATCH
     ),
+    "start_embed": Start(5, EmbedRequest(("one", "two"), 64, "query", truncate=True)),
+    "start_rerank": Start(6, RerankRequest("which", ("one", "two"))),
+    "start_image": Start(7, ImageRequest("a circle", 2, 64, 64, "blur", 15, 2.5, 42, "hd", "vivid")),
+    "start_transcribe": Start(
+        8,
+        TranscribeRequest(AudioFile("/run/upload", 9), "translate", "de", "names", 0.5, word_timestamps=True),
+    ),
+    "start_speech": Start(9, SpeechRequest("Hello.", "anna", 1.5, "opus", "en", 1)),
     "cancel": Cancel(3),
     "shutdown": Shutdown(),
 }
@@ -87,7 +99,18 @@ FROM_WORKER: dict[str, FromWorker] = {
     "load_failed": LoadFailed("no config.json", permanent=True),
     "accepted": Accepted(3),
     "items": Items([(3, _DELTA), (4, Delta(0, "x"))]),
-    "done": Done(3, Usage(10, 4, 8, 1)),
+    "items_of_other_modalities": Items(
+        [
+            (5, Vectors(0, 1, b"\x00\x00\x80?")),
+            (6, Scores(1, (0.5,))),
+            (7, ImageProgress(3, 15)),
+            (7, Picture(0, b"\x89PNG", 42, 64, 64)),
+            (8, TranscriptInfo("en", 0.75, 2.5)),
+            (8, Segment(0, 0.0, 2.5, " hi", (5,), 0.0, -0.25, 1.0, 0.125, (Word(" hi", 0.5, 1.0, 0.75),))),
+            (9, AudioChunk(b"ID3", 0.5)),
+        ]
+    ),
+    "done": Done(3, Usage(10, 4, 8, 1, 2.5)),
     "failed": Failed(3, ErrorCode.VALIDATION_ERROR, "too long", "messages", 1),
     "stats": Stats(2, 0.5, EngineStats(1, 1, 0.25, 9)),
 }

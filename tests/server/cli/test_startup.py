@@ -73,7 +73,7 @@ def test_all_faults_come_at_once(settings: Settings) -> None:
 
     found = problems(exposed)
 
-    assert sum("a.yaml" in problem for problem in found) == 6
+    assert sum("a.yaml" in problem for problem in found) == 5
     assert any("no API key exists" in problem for problem in found)
     assert any("HEARTH_BEHIND_TLS_PROXY" in problem for problem in found)
 

@@ -9,7 +9,7 @@ from engines.contract.chat import Delta, ToolCall, ToolCallDelta
 from engines.contract.errors import ErrorCode
 from engines.contract.types import Usage
 from server.errors import ServiceError, invalid
-from server.streaming import Answer, Choice
+from server.joining import Choice, as_delta
 from server.wire.chat_render import NativeChat, OpenAIChat
 from server.wire.heading import Heading
 from tests.server.wire.events import choices, chunks, drawn
@@ -42,8 +42,8 @@ def choice(**fields: Any) -> Choice:
 def test_native_stream_byte_for_byte() -> None:
     renderer = native()
 
-    first = renderer.deltas([Delta(0, "Hel"), Delta(0, 'l"o\n')])
-    last = renderer.deltas([Delta(0, "!", finish_reason="stop")]) + renderer.end(Usage(9, 3))
+    first = renderer.items([Delta(0, "Hel"), Delta(0, 'l"o\n')])
+    last = renderer.items([Delta(0, "!", finish_reason="stop")]) + renderer.end(Usage(9, 3))
 
     assert first == (
         b"data: "
@@ -66,7 +66,7 @@ def test_native_stream_byte_for_byte() -> None:
 def test_openai_stream_sends_usage_in_a_chunk_of_its_own() -> None:
     renderer = openai(includes_usage=True)
 
-    frames = renderer.deltas([Delta(0, "hi", finish_reason="stop")]) + renderer.end(USAGE)
+    frames = renderer.items([Delta(0, "hi", finish_reason="stop")]) + renderer.end(USAGE)
 
     text, finish, usage = chunks(frames)
     assert text["choices"][0]["delta"] == {"role": "assistant", "content": "hi"}
@@ -78,22 +78,22 @@ def test_openai_stream_sends_usage_in_a_chunk_of_its_own() -> None:
 def test_openai_stream_without_include_usage_says_nothing_of_it() -> None:
     renderer = openai()
 
-    frames = renderer.deltas([Delta(0, "hi", finish_reason="stop")]) + renderer.end(USAGE)
+    frames = renderer.items([Delta(0, "hi", finish_reason="stop")]) + renderer.end(USAGE)
 
     assert ["usage" in chunk for chunk in chunks(frames)] == [False, False]
 
 
 @pytest.mark.parametrize("renderer", [native(), openai()])
 def test_nothing_is_sent_before_the_first_piece(renderer: NativeChat | OpenAIChat) -> None:
-    assert renderer.deltas([]) == b""
-    assert renderer.deltas([Delta(0)]) == b""
+    assert renderer.items([]) == b""
+    assert renderer.items([Delta(0)]) == b""
 
 
 def test_every_choice_has_its_own_role_and_finish() -> None:
     renderer = native()
 
-    frames = renderer.deltas([Delta(1, "b"), Delta(0, "a"), Delta(1, "c", finish_reason="length")])
-    frames += renderer.deltas([Delta(0, "d", finish_reason="stop")]) + renderer.end(USAGE)
+    frames = renderer.items([Delta(1, "b"), Delta(0, "a"), Delta(1, "c", finish_reason="length")])
+    frames += renderer.items([Delta(0, "d", finish_reason="stop")]) + renderer.end(USAGE)
 
     sent = [(part["index"], part["delta"], part["finish_reason"]) for part in choices(frames)]
     assert sent == [
@@ -108,14 +108,14 @@ def test_every_choice_has_its_own_role_and_finish() -> None:
 
 
 def test_openai_choice_that_ends_early_says_so_at_once() -> None:
-    frames = openai().deltas([Delta(1, "b", finish_reason="stop")])
+    frames = openai().items([Delta(1, "b", finish_reason="stop")])
 
     assert [part["finish_reason"] for part in choices(frames)] == [None, "stop"]
 
 
 @pytest.mark.parametrize("renderer", [native(), openai()])
 def test_empty_answer_has_a_role_and_a_finish(renderer: NativeChat | OpenAIChat) -> None:
-    frames = renderer.deltas([Delta(0, finish_reason="stop")]) + renderer.end(USAGE)
+    frames = renderer.items([Delta(0, finish_reason="stop")]) + renderer.end(USAGE)
 
     assert [part["delta"] for part in choices(frames)] == [{"role": "assistant", "content": ""}, {}]
 
@@ -123,9 +123,9 @@ def test_empty_answer_has_a_role_and_a_finish(renderer: NativeChat | OpenAIChat)
 def test_tool_call_pieces() -> None:
     renderer = openai()
 
-    frames = renderer.deltas([Delta(0, tool_calls=(ToolCallDelta(0, "call_1", "get_weather"),))])
-    frames += renderer.deltas([Delta(0, tool_calls=(ToolCallDelta(0, arguments='{"city'),))])
-    frames += renderer.deltas([Delta(0, finish_reason="tool_calls")])
+    frames = renderer.items([Delta(0, tool_calls=(ToolCallDelta(0, "call_1", "get_weather"),))])
+    frames += renderer.items([Delta(0, tool_calls=(ToolCallDelta(0, arguments='{"city'),))])
+    frames += renderer.items([Delta(0, finish_reason="tool_calls")])
 
     first, second, last = choices(frames)
     assert first["delta"] == {
@@ -145,7 +145,7 @@ def test_tool_call_pieces() -> None:
 
 
 def test_reasoning_is_sent_apart_from_content() -> None:
-    frames = native().deltas([Delta(0, reasoning="hm"), Delta(0, "so", "hm"), Delta(0, "yes")])
+    frames = native().items([Delta(0, reasoning="hm"), Delta(0, "so", "hm"), Delta(0, "yes")])
 
     assert [part["delta"] for part in choices(frames)] == [
         {"role": "assistant", "content": "", "reasoning_content": "hm"},
@@ -155,7 +155,7 @@ def test_reasoning_is_sent_apart_from_content() -> None:
 
 
 def test_logprobs_come_with_their_piece() -> None:
-    frames = openai().deltas([Delta(0, "é", logprobs=(drawn("é"),)), Delta(0, "b")])
+    frames = openai().items([Delta(0, "é", logprobs=(drawn("é"),)), Delta(0, "b")])
 
     with_logprobs, without = choices(frames)
     token = {"token": "é", "logprob": -0.5, "bytes": [195, 169]}
@@ -188,7 +188,7 @@ def test_openai_failure_is_an_error_object_that_sdks_raise() -> None:
 
 
 def test_native_answer_stands_in_the_envelope() -> None:
-    body = json.loads(native().whole(Answer((choice(),), USAGE)))
+    body = json.loads(native().whole([as_delta(choice())], USAGE))
 
     assert body == {
         "status": "ok",
@@ -211,7 +211,7 @@ def test_native_answer_stands_in_the_envelope() -> None:
 
 
 def test_openai_answer_has_no_envelope_and_no_empty_tool_calls() -> None:
-    body = json.loads(openai().whole(Answer((choice(),), USAGE)))
+    body = json.loads(openai().whole([as_delta(choice())], USAGE))
 
     assert body["object"] == "chat.completion"
     assert body["choices"][0]["message"] == {"role": "assistant", "content": "hi", "refusal": None}
@@ -224,7 +224,7 @@ def test_answer_with_tool_calls_reasoning_and_logprobs() -> None:
         content="", reasoning="hm", tool_calls=calls, logprobs=(drawn("a"),), finish_reason="tool_calls"
     )
 
-    body = json.loads(openai().whole(Answer((answer,), USAGE)))
+    body = json.loads(openai().whole([as_delta(answer)], USAGE))
 
     assert body["choices"][0]["message"] == {
         "role": "assistant",
@@ -248,8 +248,8 @@ def test_lone_surrogate_of_a_model_never_raises(renderer: NativeChat | OpenAICha
     broken = "a\ud800b"
     piece = Delta(0, broken, broken, (ToolCallDelta(0, "call_1", broken, broken),), (drawn("x"),))
 
-    frames = renderer.deltas([Delta(0, broken), Delta(0, broken), piece])
-    whole = renderer.whole(Answer((choice(content=broken),), USAGE))
+    frames = renderer.items([Delta(0, broken), Delta(0, broken), piece])
+    whole = renderer.whole([as_delta(choice(content=broken))], USAGE)
 
     assert len(chunks(frames)) == 3
     assert json.loads(whole)

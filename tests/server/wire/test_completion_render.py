@@ -4,7 +4,7 @@ import json
 
 from engines.contract.chat import Delta
 from engines.contract.types import Usage
-from server.streaming import Answer, Choice
+from server.joining import Choice, as_delta
 from server.wire.completion_render import NativeGenerate, OpenAICompletion
 from server.wire.heading import Heading
 from tests.server.wire.events import choices, chunks, drawn
@@ -24,7 +24,7 @@ def openai(*, includes_usage: bool = False) -> OpenAICompletion:
 def test_native_stream_ends_with_usage_in_the_last_choice() -> None:
     renderer = native()
 
-    frames = renderer.deltas([Delta(0, " there"), Delta(0, " was", finish_reason="length")]) + renderer.end(
+    frames = renderer.items([Delta(0, " there"), Delta(0, " was", finish_reason="length")]) + renderer.end(
         USAGE
     )
 
@@ -39,7 +39,7 @@ def test_native_stream_ends_with_usage_in_the_last_choice() -> None:
 def test_openai_stream_with_usage() -> None:
     renderer = openai(includes_usage=True)
 
-    frames = renderer.deltas([Delta(1, "a", finish_reason="stop")]) + renderer.end(USAGE)
+    frames = renderer.items([Delta(1, "a", finish_reason="stop")]) + renderer.end(USAGE)
 
     text, finish, usage = chunks(frames)
     assert [text["usage"], finish["usage"], usage["usage"]["total_tokens"]] == [None, None, 7]
@@ -49,18 +49,18 @@ def test_openai_stream_with_usage() -> None:
 def test_text_offsets_continue_from_chunk_to_chunk_and_per_choice() -> None:
     renderer = openai()
 
-    frames = renderer.deltas(
+    frames = renderer.items(
         [Delta(0, "ab", logprobs=(drawn("a"), drawn("b"))), Delta(1, "zz", logprobs=(drawn("zz"),))]
     )
-    frames += renderer.deltas([Delta(0, "c", logprobs=(drawn("c"),))])
+    frames += renderer.items([Delta(0, "c", logprobs=(drawn("c"),))])
 
     assert [part["logprobs"]["text_offset"] for part in choices(frames)] == [[0, 1], [0], [2]]
 
 
 def test_legacy_logprobs_of_a_whole_answer() -> None:
-    answer = Answer((Choice(0, "ab", "", (), (drawn("a"), drawn("b", float("-inf"))), "length"),), USAGE)
+    answer = Choice(0, "ab", "", (), (drawn("a"), drawn("b", float("-inf"))), "length")
 
-    body = json.loads(openai().whole(answer))
+    body = json.loads(openai().whole([as_delta(answer)], USAGE))
 
     assert body["choices"][0]["logprobs"] == {
         "tokens": ["a", "b"],
@@ -71,7 +71,7 @@ def test_legacy_logprobs_of_a_whole_answer() -> None:
 
 
 def test_native_answer_stands_in_the_envelope() -> None:
-    body = json.loads(native().whole(Answer((Choice(0, " there was", "", (), (), "length"),), USAGE)))
+    body = json.loads(native().whole([as_delta(Choice(0, " there was", "", (), (), "length"))], USAGE))
 
     assert (body["status"], body["meta"]) == ("ok", {"request_id": "req_1"})
     assert body["data"]["object"] == "text_completion"
@@ -83,4 +83,4 @@ def test_native_answer_stands_in_the_envelope() -> None:
 def test_lone_surrogate_of_a_model_never_raises() -> None:
     renderer = native()
 
-    assert len(chunks(renderer.deltas([Delta(0, "a\ud800")]))) == 1
+    assert len(chunks(renderer.items([Delta(0, "a\ud800")]))) == 1

@@ -1,0 +1,1 @@
+"""What the engines on PyTorch share: devices, number formats, seeds. Imports torch only inside its functions."""
