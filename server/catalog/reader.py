@@ -55,7 +55,11 @@ def _read_file(file: Path) -> BackendSpec | list[Problem]:
     except StrictYamlError as error:
         return [Problem(file, "", str(error))]
     completed = _complete(written, file)
-    mistakes = [*find_mistakes(completed, BackendSpec), *_find_in_options(completed)]
+    mistakes = [
+        *find_mistakes(completed, BackendSpec),
+        *_find_missing_window(completed),
+        *_find_in_options(completed),
+    ]
     if not mistakes:
         spec = msgspec.convert(completed, BackendSpec)
         mistakes = list(_find_between_keys(spec))
@@ -73,6 +77,11 @@ def _complete(written: Mapping[object, object], file: Path) -> dict[object, obje
     return full
 
 
+def _find_missing_window(completed: Mapping[object, object]) -> Iterator[Mistake]:
+    if completed.get("modality") in TEXT_MODALITIES and completed.get("context_window") is None:
+        yield Mistake("context_window", "is missing")
+
+
 def _find_in_options(completed: Mapping[object, object]) -> Iterator[Mistake]:
     engine, options = completed.get("engine"), completed.get("options", {})
     if isinstance(engine, str) and isinstance(options, dict):
@@ -80,9 +89,7 @@ def _find_in_options(completed: Mapping[object, object]) -> Iterator[Mistake]:
 
 
 def _find_between_keys(spec: BackendSpec) -> Iterator[Mistake]:
-    if spec.modality in TEXT_MODALITIES and spec.context_window is None:
-        yield Mistake("context_window", f"is missing; modality {spec.modality} needs it")
-    elif spec.max_output_tokens is not None and spec.max_output_tokens > (spec.context_window or 0):
+    if spec.max_output_tokens is not None and spec.max_output_tokens > (spec.context_window or 0):
         yield Mistake("max_output_tokens", f"is above context_window ({spec.context_window})")
     if spec.modality is Modality.AUDIO and not (spec.capabilities.transcribe or spec.capabilities.synthesize):
         yield Mistake("capabilities", "must say `transcribe: true` or `synthesize: true` for modality audio")

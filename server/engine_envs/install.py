@@ -12,7 +12,15 @@ from server.engine_envs.environment import EngineEnvironment
 
 TORCH_CPU = "torch==2.13.0+cpu"
 PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-IMPORT_CHECK = "import msgspec, torch, uvloop, vllm; from vllm.v1.engine.async_llm import AsyncLLM"
+IMPORT_CHECK = (
+    "import msgspec, torch, uvloop, vllm; from vllm.v1.engine.async_llm import AsyncLLM; "
+    "import sentence_transformers, diffusers, faster_whisper, TTS.api"
+)
+# torchaudio's wheel is built for CUDA; without its libraries it takes its own path in Python, and imports.
+REMOVE_CUDA_LIBRARIES = (
+    "import pathlib, sysconfig; "
+    "[file.unlink() for file in pathlib.Path(sysconfig.get_paths()['purelib'], 'torchaudio/lib').glob('*.so')]"
+)
 _PIP = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off")
 _TAIL_LINES = 25
 
@@ -85,7 +93,8 @@ def _cpu_packages(environment: EngineEnvironment) -> list[Step]:
     return [
         Step("install PyTorch for CPU (190 MB)", (torch, (*torch, "--index-url", PYTORCH_CPU_INDEX))),
         Step("install the engines' libraries", ((*pip, TORCH_CPU, "-r", packages),)),
-        Step("install vLLM for CPU (135 MB)", ((*pip, "--no-deps", "-r", without_dependencies),)),
+        Step("install vLLM for CPU (150 MB)", ((*pip, "--no-deps", "-r", without_dependencies),)),
+        Step("remove libraries for CUDA", ((str(environment.python), "-I", "-c", REMOVE_CUDA_LIBRARIES),)),
     ]
 
 
