@@ -10,7 +10,7 @@ from engines.contract.errors import EngineError, ErrorCode
 from server.engine_envs.flavour import FLAVOURS, detect_flavour
 
 REQUIREMENTS_DIR = Path(__file__).resolve().parents[2] / "engines" / "requirements"
-REQUIREMENT_FILES = {"cpu": ("cpu.txt", "cpu-nodeps.txt"), "cuda": ("cuda-vllm.txt",)}
+REQUIREMENT_FILES = {"cpu": ("cpu.txt", "cpu-nodeps.txt"), "cuda": ("cuda.txt",)}
 INSTALL_COMMAND = "hearth engines install"
 
 

@@ -53,7 +53,7 @@ class Heard:
 def requirements(tmp_path: Path) -> Path:
     folder = tmp_path / "requirements"
     folder.mkdir()
-    for name in ("cpu.txt", "cpu-nodeps.txt", "cuda-vllm.txt"):
+    for name in ("cpu.txt", "cpu-nodeps.txt", "cuda.txt"):
         (folder / name).write_text(f"{name}-package==1\n")
     return folder
 
@@ -156,7 +156,7 @@ def test_second_installation_at_the_same_time_is_refused(environment: EngineEnvi
 def test_cuda_needs_one_list_of_packages(tmp_path: Path, requirements: Path) -> None:
     steps = plan(EngineEnvironment("cuda", tmp_path, requirements))
 
-    assert [step.alternatives[0][-1] for step in steps[1:2]] == [str(requirements / "cuda-vllm.txt")]
+    assert [step.alternatives[0][-1] for step in steps[1:2]] == [str(requirements / "cuda.txt")]
     assert len(steps) == 3
 
 
