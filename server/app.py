@@ -21,6 +21,7 @@ from server.http.guards import Guards
 from server.http.readiness import Readiness
 from server.keys import KeyRing
 from server.openai import ROUTERS as OPENAI_ROUTERS
+from server.remote import RemoteFiles
 from server.router import Router
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.settings import Settings
@@ -50,6 +51,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         supervisor=supervisor,
         keys=keys,
         metrics=metrics,
+        remote=RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 

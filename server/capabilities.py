@@ -1,6 +1,6 @@
 """Whether a backend can do what a request asks. Pure; knows neither wires nor workers."""
 
-from engines.contract.chat import ChatRequest, GenerateRequest
+from engines.contract.chat import AudioPart, ChatRequest, GenerateRequest, ImagePart
 from engines.contract.embed import EmbedRequest
 from engines.contract.requests import KINDS, Request
 from engines.contract.spec import BackendSpec
@@ -42,6 +42,12 @@ def _check_chat(spec: BackendSpec, request: ChatRequest) -> None:
         raise invalid("tools", "are not supported by this model")
     if request.thinking and not spec.capabilities.reasoning:
         raise invalid("thinking", "is not supported by this model")
+    for number, message in enumerate(request.messages):
+        for index, part in enumerate(message.parts):
+            if isinstance(part, ImagePart) and not spec.capabilities.vision:
+                raise invalid(f"messages.{number}.content.{index}", "is an image; this model reads text only")
+            if isinstance(part, AudioPart) and not spec.capabilities.audio_input:
+                raise invalid(f"messages.{number}.content.{index}", "is sound; this model does not hear")
     if sum(len(message.content or "") for message in request.messages) > _most_chars(spec):
         raise _too_long("messages", spec)
 

@@ -11,6 +11,7 @@ from server.errors import ServiceError
 from server.gateway import Gateway
 from server.http.readiness import Readiness
 from server.keys import KeyRing
+from server.remote import RemoteFiles
 from server.settings import Settings
 from server.telemetry import Metrics
 
@@ -29,6 +30,7 @@ class Services:
     supervisor: "Supervisor"
     keys: KeyRing
     metrics: Metrics
+    remote: RemoteFiles
     readiness: Readiness = field(default_factory=Readiness)
 
 

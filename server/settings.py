@@ -76,6 +76,10 @@ class Settings(BaseModel):
         "info", description="Least severe level logged."
     )
     max_body_bytes: PositiveInt = Field(8 * 1024 * 1024, description="Largest request body; above it 413.")
+    remote_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts that images in chats may be fetched from by https, comma-separated; none by default.",
+    )
     max_header_bytes: PositiveInt = Field(
         32 * 1024, description="Largest sum of header names and values; above it 400."
     )
@@ -104,7 +108,7 @@ class Settings(BaseModel):
         30.0, description="After SIGTERM: running requests may take this long."
     )
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "remote_hosts", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

@@ -21,8 +21,30 @@ class ToolCall(msgspec.Struct, frozen=True):
     arguments: str
 
 
+class TextPart(msgspec.Struct, frozen=True, tag="text"):
+    text: str
+
+
+class ImagePart(msgspec.Struct, frozen=True, tag="image"):
+    """A PNG, JPEG or WebP file as the client sent it; nobody has looked inside."""
+
+    data: bytes
+
+
+class AudioPart(msgspec.Struct, frozen=True, tag="audio"):
+    """A sound file as the client sent it; nobody has looked inside."""
+
+    data: bytes
+
+
+Part = TextPart | ImagePart | AudioPart
+
+
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One turn. `tool_call_id` belongs to role `tool`, `tool_calls` and `reasoning` to role `assistant`."""
+    """One turn. `tool_call_id` belongs to role `tool`, `tool_calls` and `reasoning` to role `assistant`.
+
+    `parts` is set where there is more than text: text and media in their order. `content` is always the text alone.
+    """
 
     role: Role
     content: str | None = None
@@ -30,6 +52,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     reasoning: str | None = None
+    parts: tuple[Part, ...] = ()
 
 
 class Tool(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -100,7 +100,9 @@ def _cpu_packages(environment: EngineEnvironment) -> list[Step]:
 
 def _cuda_packages(environment: EngineEnvironment) -> list[Step]:
     (packages,) = map(str, environment.requirements)
-    return [Step("install the engines for CUDA (several GB)", ((str(environment.python), *_PIP, "-r", packages),))]
+    return [
+        Step("install the engines for CUDA (several GB)", ((str(environment.python), *_PIP, "-r", packages),))
+    ]
 
 
 def _succeeds(command: Command, run: Runner, reporter: Reporter, log: TextIO) -> bool:

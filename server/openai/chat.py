@@ -12,6 +12,7 @@ from server.wire.chat_body import ChatBody, parse
 from server.wire.chat_render import OpenAIChat
 from server.wire.heading import new_heading
 from server.wire.json_body import body_docs, read_json
+from server.wire.remote_images import with_remote_images
 
 router = APIRouter(tags=["openai"])
 _HEADING = example_heading("chatcmpl")
@@ -27,8 +28,8 @@ _ANSWERS = openai_inference(
 async def chat_completions(request: Request) -> Response:
     """Continue a conversation. `/v1/chat/completions` is the same. Needs `models:use`."""
     caller = require(request, Permission.MODELS_USE)
-    body = await read_json(request, ChatBody)
     hub = services(request)
+    body = await with_remote_images(await read_json(request, ChatBody), hub.remote)
     return Answering(
         hub.gateway.run(body.model, parse(body), caller),
         OpenAIChat(new_heading("chatcmpl", body.model), includes_usage=body.includes_usage),

@@ -12,6 +12,7 @@ from server.wire.chat_body import ChatBody, parse
 from server.wire.chat_render import NativeChat
 from server.wire.heading import new_heading
 from server.wire.json_body import body_docs, read_json
+from server.wire.remote_images import with_remote_images
 
 router = APIRouter(tags=["inference"])
 _HEADING = example_heading("chatcmpl")
@@ -26,8 +27,8 @@ async def chat(request: Request) -> Response:
     chunk carries `usage`, a failure on the way is an `event: error`, and `data: [DONE]` ends it in any case.
     """
     caller = require(request, Permission.MODELS_USE)
-    body = await read_json(request, ChatBody)
     hub = services(request)
+    body = await with_remote_images(await read_json(request, ChatBody), hub.remote)
     return Answering(
         hub.gateway.run(body.model, parse(body), caller),
         NativeChat(new_heading("chatcmpl", body.model), request_id(request)),

@@ -1,12 +1,13 @@
 """The conversation of a chat body, and what must hold between its turns. Knows nothing of tools offered."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from pydantic import Field
 
-from engines.contract.chat import Message, Role, ToolCall
+from engines.contract.chat import Message, Part, Role, TextPart, ToolCall
 from server.errors import invalid
+from server.wire.chat_media import AudioBody, ImageUrlBody, audio_part, image_part
 from server.wire.fields import Body, FunctionName, TextOrList
 
 _ROLES: dict[str, Role] = {
@@ -16,16 +17,18 @@ _ROLES: dict[str, Role] = {
     "assistant": "assistant",
     "tool": "tool",
 }
-_MEDIA_PARTS = frozenset({"image_url", "input_audio", "file", "video_url", "audio_url"})
+_OTHER_MEDIA = frozenset({"file", "video_url", "audio_url"})
 _CallId = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class PartBody(Body):
-    """One part of a message; only text can be used. `refusal` is text that an assistant said before."""
+    """One part of a message. `refusal` is text that an assistant said before."""
 
-    type: str
+    type: Annotated[str, Field(description="`text`, `image_url`, `input_audio` or `refusal`")]
     text: str | None = None
     refusal: str | None = None
+    image_url: ImageUrlBody | None = Field(None, description="For models with the capability `vision`")
+    input_audio: AudioBody | None = Field(None, description="For models with the capability `audio_input`")
 
 
 class CalledFunctionBody(Body):
@@ -44,7 +47,7 @@ class MessageBody(Body):
 
     role: Annotated[str, Field(json_schema_extra={"enum": list(_ROLES)})]
     content: TextOrList[str, Annotated[PartBody, Field()]] | None = Field(
-        None, description="Text, or parts of type `text`"
+        None, description="Text, or parts: text, and images or sound where the model takes them"
     )
     name: Annotated[str, Field(max_length=64)] | None = None
     tool_calls: Annotated[list[ToolCallBody], Field(max_length=128)] | None = Field(
@@ -76,13 +79,16 @@ def _message(body: MessageBody, path: str) -> Message:
         raise invalid(f"{path}.tool_call_id", "is required for role tool")
     if body.content is None and not calls:
         raise invalid(f"{path}.content", "is required")
+    parts = _parts(body.content, role, f"{path}.content")
+    is_text = all(isinstance(part, TextPart) for part in parts)
     return Message(
         role=role,
-        content=_text(body.content, role, f"{path}.content"),
+        content=_text(body.content, parts),
         name=body.name,
         tool_calls=calls,
         tool_call_id=body.tool_call_id if role == "tool" else None,
         reasoning=body.reasoning_content if role == "assistant" else None,
+        parts=() if is_text else parts,
     )
 
 
@@ -104,23 +110,43 @@ def _is_json_object(text: str) -> bool:
         return False
 
 
-def _text(content: str | list[PartBody] | None, role: Role, path: str) -> str | None:
+def _text(content: str | list[PartBody] | None, parts: tuple[Part, ...]) -> str | None:
     if content is None or isinstance(content, str):
         return content
+    return "".join(part.text for part in parts if isinstance(part, TextPart))
+
+
+def _parts(content: str | list[PartBody] | None, role: Role, path: str) -> tuple[Part, ...]:
+    """The parts of a list, in their order: one for each of the body's."""
+    if content is None or isinstance(content, str):
+        return ()
     if not content:
         raise invalid(path, "must not be empty")
-    return "".join(_part_text(part, role, f"{path}.{number}") for number, part in enumerate(content))
+    return tuple(_part(part, role, f"{path}.{number}") for number, part in enumerate(content))
 
 
-def _part_text(part: PartBody, role: Role, path: str) -> str:
-    if part.type == "text":
-        text = part.text
-    elif part.type == "refusal" and role == "assistant":
-        text = part.refusal
-    elif part.type in _MEDIA_PARTS:
-        raise invalid(path, f"is a part of type {part.type}; this model reads text only")
-    else:
-        raise invalid(f"{path}.type", "must be 'text'")
-    if text is None:
-        raise invalid(f"{path}.{part.type}", "is required")
-    return text
+def _part(part: PartBody, role: Role, path: str) -> Part:
+    match part.type:
+        case "text":
+            return TextPart(_required(part.text, f"{path}.text"))
+        case "refusal" if role == "assistant":
+            return TextPart(_required(part.refusal, f"{path}.refusal"))
+        case "image_url" | "input_audio" if role != "user":
+            raise invalid(path, "only a user's message may hold images and sound")
+        case "image_url":
+            return image_part(_required(part.image_url, f"{path}.image_url"), f"{path}.image_url")
+        case "input_audio":
+            return audio_part(_required(part.input_audio, f"{path}.input_audio"), f"{path}.input_audio")
+        case kind if kind in _OTHER_MEDIA:
+            raise invalid(path, f"is a part of type {kind}, which is not supported")
+        case _:
+            raise invalid(f"{path}.type", "must be 'text', 'image_url' or 'input_audio'")
+
+
+_Value = TypeVar("_Value")
+
+
+def _required(value: _Value | None, path: str) -> _Value:
+    if value is None:
+        raise invalid(path, "is required")
+    return value

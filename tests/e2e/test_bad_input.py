@@ -29,7 +29,16 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "messages.1.tool_call_id",
     ),
     "image": (
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}
+                    ],
+                }
+            ]
+        },
         "messages.0.content.0",
     ),
     "prompt_beyond_context": (

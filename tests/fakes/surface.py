@@ -11,6 +11,7 @@ from engines.contract.types import Modality
 from server.caller import Caller, Permission
 from server.envelope import install_handlers
 from server.openai import ROUTERS as OPENAI_ROUTERS
+from server.remote import RemoteFiles
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.settings import Settings
 from server.workers.status import WorkerState
@@ -55,6 +56,7 @@ class Surface:
             catalog=SimpleNamespace(backends={spec.id: spec for spec in specs}),
             gateway=self.gateway,
             supervisor=self.supervisor,
+            remote=RemoteFiles((), max_bytes=1),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,7 +4,18 @@ from typing import Any
 
 import pytest
 
-from engines.contract.chat import ChatRequest, Message, OutputFormat, Sampling, Tool, ToolCall, ToolChoice
+from engines.contract.chat import (
+    AudioPart,
+    ChatRequest,
+    ImagePart,
+    Message,
+    OutputFormat,
+    Sampling,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolChoice,
+)
 from engines.contract.errors import ErrorCode
 from server.errors import ServiceError
 from tests.server.wire.chats import CALL, WEATHER_TOOL, chat, nested, parsed, talk
@@ -200,11 +211,60 @@ def test_wrong_conversation_is_refused_with_its_path(messages: list[dict[str, An
     assert field == refused_field(talk(*messages))
 
 
-@pytest.mark.parametrize("kind", ["image_url", "input_audio", "file"])
-def test_media_part_is_refused_with_the_path_of_the_part(kind: str) -> None:
-    parts = [{"type": "text", "text": "look"}, {"type": kind, kind: {"url": "https://example.org/cat.png"}}]
+PNG_URL = "data:image/png;base64,iVBORw=="
+WRONG_PARTS = [
+    ({"type": "file", "file": {"file_id": "f"}}, ""),
+    ({"type": "image_url"}, ".image_url"),
+    ({"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}, ".image_url.url"),
+    ({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}, ".image_url.url"),
+    ({"type": "image_url", "image_url": {"url": "data:image/svg+xml;base64,iVBORw=="}}, ".image_url.url"),
+    ({"type": "image_url", "image_url": {"url": "data:image/png,iVBORw=="}}, ".image_url.url"),
+    ({"type": "image_url", "image_url": {"url": "data:image/png;base64,%%"}}, ".image_url.url"),
+    ({"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}, ".image_url.url"),
+    ({"type": "input_audio", "input_audio": {"data": "%%", "format": "wav"}}, ".input_audio.data"),
+    ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "exe"}}, ".input_audio.format"),
+    ({"type": "smell"}, ".type"),
+]
 
-    assert refused_field(talk({"role": "user", "content": parts})) == "messages.0.content.1"
+
+@pytest.mark.parametrize(("part", "place"), WRONG_PARTS)
+def test_wrong_media_part_is_refused_with_its_path(part: dict[str, Any], place: str) -> None:
+    parts = [{"type": "text", "text": "look"}, part]
+
+    assert refused_field(talk({"role": "user", "content": parts})) == f"messages.0.content.1{place}"
+
+
+def test_only_a_user_shows_images() -> None:
+    part = {"type": "image_url", "image_url": {"url": PNG_URL}}
+
+    assert refused_field(talk({"role": "system", "content": [part]})) == "messages.0.content.0"
+
+
+def test_media_parts_keep_their_place_among_the_text() -> None:
+    parts = [
+        {"type": "text", "text": "Is this "},
+        {"type": "image_url", "image_url": {"url": PNG_URL, "detail": "low"}},
+        {"type": "text", "text": "that?"},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+    ]
+
+    (message,) = parsed(talk({"role": "user", "content": parts})).messages
+
+    assert message.content == "Is this that?"
+    assert message.parts == (
+        TextPart("Is this "),
+        ImagePart(b"\x89PNG"),
+        TextPart("that?"),
+        AudioPart(b"\0\0\0"),
+    )
+
+
+def test_parts_of_text_alone_are_plain_content() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+
+    (message,) = parsed(talk({"role": "user", "content": parts})).messages
+
+    assert (message.content, message.parts) == ("ab", ())
 
 
 @pytest.mark.parametrize(
