@@ -141,7 +141,9 @@ async def test_body_that_does_not_end_is_given_up() -> None:
         yield b"x"
         await asyncio.Event().wait()
 
-    assert await refused(files(Remote(lambda: httpx.Response(200, content=stall())))) == "could not be fetched"
+    assert (
+        await refused(files(Remote(lambda: httpx.Response(200, content=stall())))) == "could not be fetched"
+    )
 
 
 async def test_nothing_is_on_without_hosts() -> None:

@@ -1,5 +1,7 @@
 """Live, ready, detailed and the metrics."""
 
+from dataclasses import replace
+
 from server.caller import Permission
 from server.deps import Services
 from server.http.readiness import Readiness
@@ -8,15 +10,7 @@ from tests.fakes.edge import bearer, call, make_app
 
 
 def with_readiness(services: Services, readiness: Readiness) -> Services:
-    return Services(
-        settings=services.settings,
-        catalog=services.catalog,
-        gateway=services.gateway,
-        supervisor=services.supervisor,
-        keys=services.keys,
-        metrics=services.metrics,
-        readiness=readiness,
-    )
+    return replace(services, readiness=readiness)
 
 
 async def test_live_says_ok_without_envelope_or_key(services: Services) -> None:
