@@ -5,17 +5,23 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from engines.contract.chat import ChatEvent, ChatRequest, GenerateRequest, Message, Sampling
-from engines.contract.engine import EngineStats, ReportProgress
+from engines.contract.engine import EngineStats, MemoryEstimate, ReportProgress
 from engines.contract.errors import EngineError, ErrorCode
+from engines.contract.memory import weights_size_bytes
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from engines.runtime import environment
-from engines.vllm_parts.options import Options
+from engines.vllm_parts.options import Options, kv_cache_bytes
 
 if TYPE_CHECKING:
     from engines.vllm_parts.serving import Serving
 
 __all__ = ["Engine", "Options"]
+
+
+def estimate(spec: BackendSpec, options: Options) -> MemoryEstimate:
+    """Weights as they lie in the files, and the KV cache where its size is set; a share of a card is not known here."""
+    return MemoryEstimate(weights_size_bytes(spec.weights), kv_cache_bytes(spec, options))
 
 
 class Engine:

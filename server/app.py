@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from server import __version__, envelope
 from server.auth import Authentication, public_paths
 from server.catalog import Catalog
+from server.catalog.estimates import estimate_memory
 from server.deps import Services
 from server.engine_envs import python_for
 from server.gateway import Gateway
@@ -51,6 +52,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         supervisor=supervisor,
         keys=keys,
         metrics=metrics,
+        estimates=estimate_memory(backends),
         remote=RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )

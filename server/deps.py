@@ -1,10 +1,12 @@
 """What a route may ask for: the services behind the app, the caller, the request id. Constructs nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from engines.contract.engine import MemoryEstimate
 from engines.contract.errors import ErrorCode
 from server.caller import Caller, Permission
 from server.errors import ServiceError
@@ -31,6 +33,7 @@ class Services:
     keys: KeyRing
     metrics: Metrics
     remote: RemoteFiles
+    estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 
 

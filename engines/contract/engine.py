@@ -31,6 +31,10 @@ class MemoryEstimate(msgspec.Struct, frozen=True):
     weights_bytes: int
     working_bytes: int
 
+    @property
+    def total_bytes(self) -> int:
+        return self.weights_bytes + self.working_bytes
+
 
 class Engine(Protocol):
     """A wrapper of one library for one modality; its module `engines/<library>_<modality>.py` also has `Options`.

@@ -142,3 +142,9 @@ def engine_arguments(spec: BackendSpec, options: Options, *, is_cpu: bool) -> di
             "kv_cache_memory_bytes": options.kv_cache_memory_bytes or _CPU_KV_CACHE_BYTES,
         }
     return arguments | options.extra_engine_args
+
+
+def kv_cache_bytes(spec: BackendSpec, options: Options) -> int:
+    """The size of the KV cache as far as the configuration says it; a GPU's share is known only to vLLM."""
+    default = _CPU_KV_CACHE_BYTES if spec.device == "cpu" else 0
+    return options.kv_cache_memory_bytes or default

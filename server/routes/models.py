@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
+from engines.contract.types import Modality
 from server.caller import Permission
 from server.deps import request_id, require, services
 from server.envelope import Json, success
@@ -20,7 +21,7 @@ async def list_models(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(max_length=400)] = None,
-    modality: Annotated[Literal["chat", "embedding", "image", "audio"] | None, Query()] = None,
+    modality: Annotated[Modality | None, Query()] = None,
     status: Annotated[Literal["active", "deprecated"] | None, Query()] = None,
 ) -> Json:
     """The models that this key may use, by slug. Needs `models:list`.
@@ -33,11 +34,14 @@ async def list_models(
     models = [
         model
         for model in usable_models(hub.catalog.backends.values(), caller)
-        if modality in (None, model.backend.modality.value) and status in (None, "active")
+        if modality in (None, model.backend.modality) and status in (None, "active")
     ]
     found, pagination = page(models, lambda model: model.frontend.slug, limit=limit, cursor=cursor)
     states = {state.backend_id: state for state in hub.supervisor.snapshot()}
-    items = [model_card(model.frontend, model.backend, states.get(model.backend.id)) for model in found]
+    items = [
+        model_card(*model, states.get(model.backend.id), hub.estimates.get(model.backend.id))
+        for model in found
+    ]
     return Json(success({"items": items}, request_id(request), pagination))
 
 
@@ -48,5 +52,5 @@ async def get_model(request: Request, slug: Annotated[str, Path(max_length=200)]
     hub = services(request)
     model = find_model(hub.catalog.backends.values(), slug, caller)
     states = {state.backend_id: state for state in hub.supervisor.snapshot()}
-    card = model_card(model.frontend, model.backend, states.get(model.backend.id))
+    card = model_card(*model, states.get(model.backend.id), hub.estimates.get(model.backend.id))
     return Json(success(card, request_id(request)))

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from engines.contract.engine import MemoryEstimate
 from engines.contract.spec import BackendSpec, Frontend
 from engines.contract.types import Modality
 from server.workers.status import BackendStatus, WorkerState
@@ -28,8 +29,13 @@ def health(status: BackendStatus | None) -> Health:
     return "degraded"
 
 
-def model_card(frontend: Frontend, spec: BackendSpec, status: BackendStatus | None) -> dict[str, object]:
-    """ScaiGrid's fields, then ours: what the model can do, and what its one backend is doing."""
+def model_card(
+    frontend: Frontend,
+    spec: BackendSpec,
+    status: BackendStatus | None,
+    estimate: MemoryEstimate | None = None,
+) -> dict[str, object]:
+    """ScaiGrid's fields, then ours: what the model can do, what it needs, and what its one backend is doing."""
     card: dict[str, object] = {
         "slug": frontend.slug,
         "display_name": frontend.display_name or frontend.slug,
@@ -42,6 +48,7 @@ def model_card(frontend: Frontend, spec: BackendSpec, status: BackendStatus | No
         "total_backend_count": 1,
         "capabilities": _capabilities(spec),
         "licence": spec.licence,
+        "memory_estimate_bytes": estimate.total_bytes if estimate else None,
     }
     if spec.max_output_tokens is not None:
         card["max_output_tokens"] = spec.max_output_tokens
@@ -51,6 +58,7 @@ def model_card(frontend: Frontend, spec: BackendSpec, status: BackendStatus | No
             "state_since": status.since,
             "state_detail": status.detail,
             "memory_bytes": status.rss_bytes,
+            "device_memory_bytes": status.device_bytes,
             "last_error": status.last_error,
         }
     return card

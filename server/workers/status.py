@@ -44,6 +44,7 @@ class BackendStatus(msgspec.Struct, frozen=True):
     pid: int | None = None
     load_s: float | None = None
     rss_bytes: int | None = None
+    device_bytes: int | None = None
     kv_cache_usage: float | None = None
 
 

@@ -213,5 +213,6 @@ class Supervisor:
             pid=worker.pid if worker else None,
             load_s=worker.load_s if worker else None,
             rss_bytes=self._memory.get(worker.pid) if worker and worker.pid else None,
+            device_bytes=stats.engine.device_bytes if stats else None,
             kv_cache_usage=stats.engine.kv_cache_usage if stats else None,
         )

@@ -6,6 +6,7 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from engines.contract.engine import MemoryEstimate
 from engines.contract.spec import BackendSpec, Capabilities, Frontend
 from engines.contract.types import Modality
 from server.caller import Caller, Permission
@@ -56,6 +57,7 @@ class Surface:
             catalog=SimpleNamespace(backends={spec.id: spec for spec in specs}),
             gateway=self.gateway,
             supervisor=self.supervisor,
+            estimates={"be_a": MemoryEstimate(300, 50)},
             remote=RemoteFiles((), max_bytes=1),
         )
 

@@ -53,10 +53,12 @@ async def test_item_shows_limits_state_and_capabilities(client: httpx.AsyncClien
             "stream": True,
         },
         "licence": "none",
+        "memory_estimate_bytes": 350,
         "state": "ready",
         "state_since": "2026-01-02T03:04:05Z",
         "state_detail": None,
         "memory_bytes": 1000,
+        "device_memory_bytes": None,
         "last_error": None,
     }
 
@@ -66,6 +68,7 @@ async def test_item_shows_limits_state_and_capabilities(client: httpx.AsyncClien
     [
         ({"modality": "chat"}, ["a/one", "a/two", "b/one"]),
         ({"modality": "embedding"}, []),
+        ({"modality": "rerank"}, []),
         ({"status": "active"}, ["a/one", "a/two", "b/one"]),
         ({"status": "deprecated"}, []),
     ],
