@@ -55,7 +55,7 @@ class Launcher:
             if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
         }
         return passed_on | {
-            "PYTHONPATH": str(CODE_ROOT),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(CODE_ROOT), os.environ.get("PYTHONPATH")))),
             "PYTHONUNBUFFERED": "1",
             "HEARTH_ENGINE_CACHE": str(self._cache_dir.resolve()),
         }
