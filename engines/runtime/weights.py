@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from engines.runtime.ctranslate2_file import NotCTranslate2, check_ctranslate2
+
 _CODE = frozenset({".py", ".pyc", ".so", ".pyd", ".dll", ".dylib"})
 _PICKLES = frozenset(
     {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".nemo", ".h5", ".keras"}
@@ -59,11 +61,20 @@ def _reason_against(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix in _CODE or ".so." in path.name.lower():
         return "is code"
-    if suffix in _PICKLES:
+    if suffix in _PICKLES and not (suffix == ".bin" and _is_ctranslate2(path)):
         return "is of a kind that can run code when it is read"
     if suffix == ".json" and (key := _code_key(path)):
         return f"has the key `{key}`, which loads code"
     return None
+
+
+def _is_ctranslate2(path: Path) -> bool:
+    """CTranslate2 calls its own format `.bin` too, in which there is nothing to run."""
+    try:
+        check_ctranslate2(path)
+    except NotCTranslate2:
+        return False
+    return True
 
 
 def _code_key(path: Path) -> str | None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import pickle
+import struct
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,49 @@ def test_link_to_a_directory_is_refused(model: Path, tmp_path_factory: pytest.Te
     (model / "elsewhere").symlink_to(tmp_path_factory.mktemp("elsewhere"))
 
     assert "link to a directory" in refusal(model)
+
+
+def ctranslate2(version: int = 6, kind: bytes = b"WhisperSpec", aliases: int = 1) -> bytes:
+    """A model file as CTranslate2's converters write it, with one tensor."""
+
+    def named(text: bytes) -> bytes:
+        return struct.pack("<H", len(text) + 1) + text + b"\0"
+
+    tensor = named(b"encoder/weight") + struct.pack("<B2IBI", 2, 1, 2, 0, 8) + bytes(8)
+    head = struct.pack("<I", version) + named(kind) + struct.pack("<II", 3, 1)
+    alias = named(b"decoder/weight") + named(b"encoder/weight")
+    return head + tensor + struct.pack("<I", aliases) + alias * aliases
+
+
+@pytest.mark.parametrize("content", [ctranslate2(), ctranslate2(aliases=0), ctranslate2(version=5)])
+def test_a_ctranslate2_model_passes_although_it_ends_in_bin(model: Path, content: bytes) -> None:
+    (model / "model.bin").write_bytes(content)
+
+    check_weights(model, {})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        pickle.dumps({"a": 1}),
+        b"PK\3\4" + bytes(100),
+        ctranslate2()[:-1],
+        ctranslate2() + b"x",
+        ctranslate2() + pickle.dumps({"a": 1}),
+        ctranslate2(version=7),
+        ctranslate2(kind=b"cos\nsystem"),
+        ctranslate2(kind=b"Whisper"),
+        ctranslate2()[:20] + b"\xff" * 40,
+    ],
+)
+def test_what_only_looks_like_a_ctranslate2_model_is_refused(model: Path, content: bytes) -> None:
+    (model / "model.bin").write_bytes(content)
+
+    assert "model.bin is of a kind that can run code" in refusal(model)
+
+
+def test_a_ctranslate2_model_of_another_name_is_refused(model: Path) -> None:
+    (model / "model.pt").write_bytes(ctranslate2())
+
+    assert "model.pt" in refusal(model)
