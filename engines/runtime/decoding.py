@@ -14,23 +14,58 @@ import selectors
 import signal
 import socket
 import sys
+from typing import Literal
 
 import msgspec
 
-from engines.runtime.decode_audio import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Report, decode, prepare
+from engines.runtime import decode_audio, decode_image
+from engines.runtime.decode_audio import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
+from engines.runtime.decode_image import BYTES_PER_PIXEL
 
 _NUM_FDS = 3
 _JOB_BYTES = 4096
 _PR_SET_PDEATHSIG = 1
 
 
-class AudioJob(msgspec.Struct, frozen=True):
-    """Sent with three descriptors: the file to read, the file to write, and a socket for the `Report`."""
+class Crash(msgspec.Struct, frozen=True):
+    """Sent for a child that could not report; `verdict` is one of every kind of report."""
+
+    verdict: Literal["broken", "too_slow"]
+
+
+class AudioJob(msgspec.Struct, frozen=True, tag="audio"):
+    """Sent with three descriptors: the file to read, the file to write, and a socket for the report."""
 
     min_audio_s: float
     max_audio_s: float
     cpu_s: int
     memory_bytes: int
+
+    @property
+    def longest_bytes(self) -> int:
+        return int((self.max_audio_s + 60) * SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE
+
+    def decode(self, source: int, target: int) -> msgspec.Struct:
+        return decode_audio.decode(source, target, min_audio_s=self.min_audio_s, max_audio_s=self.max_audio_s)
+
+
+class ImageJob(msgspec.Struct, frozen=True, tag="image"):
+    """As `AudioJob`, for a picture."""
+
+    max_side: int
+    max_pixels: int
+    cpu_s: int
+    memory_bytes: int
+
+    @property
+    def longest_bytes(self) -> int:
+        return self.max_pixels * BYTES_PER_PIXEL
+
+    def decode(self, source: int, target: int) -> msgspec.Struct:
+        return decode_image.decode(source, target, max_side=self.max_side, max_pixels=self.max_pixels)
+
+
+Job = AudioJob | ImageJob
 
 
 class _Child(msgspec.Struct, frozen=True):
@@ -66,7 +101,7 @@ class Decoding:
         reply = socket.socket(fileno=reply_fd)
         pid = os.fork()
         if pid == 0:
-            _serve(msgspec.json.decode(raw, type=AudioJob), source, target, reply)
+            _serve(msgspec.json.decode(raw, type=Job), source, target, reply)
         os.close(source)
         os.close(target)
         child = _Child(pid, os.pidfd_open(pid), reply)
@@ -84,7 +119,7 @@ class Decoding:
         _, status = os.waitpid(child.pid, 0)
         if status != 0:
             was_slow = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
-            _report(child.reply, Report("too_slow" if was_slow else "broken"))
+            _report(child.reply, Crash("too_slow" if was_slow else "broken"))
         self._selector.unregister(child.pidfd)
         with contextlib.suppress(KeyError):
             self._selector.unregister(child.reply)
@@ -97,45 +132,44 @@ class Decoding:
             signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
 
 
-def _serve(job: AudioJob, source: int, target: int, reply: socket.socket) -> None:
+def _serve(job: Job, source: int, target: int, reply: socket.socket) -> None:
     """Runs in the child and never returns; any other exit status than 0 means that there is no report."""
     status = 1
     try:
         _confine(job)
-        report = decode(source, target, min_audio_s=job.min_audio_s, max_audio_s=job.max_audio_s)
-        _report(reply, report)
+        _report(reply, job.decode(source, target))
         status = 0
     finally:
         os._exit(status)
 
 
-def _confine(job: AudioJob) -> None:
+def _confine(job: Job) -> None:
     """In this order: what comes last forbids opening anything."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    longest_bytes = int((job.max_audio_s + 60) * SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE
     for limit, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_AS, job.memory_bytes),
-        (resource.RLIMIT_FSIZE, longest_bytes),
+        (resource.RLIMIT_FSIZE, job.longest_bytes),
         (resource.RLIMIT_NOFILE, 0),
     ):
         resource.setrlimit(limit, (value, value))
     resource.setrlimit(resource.RLIMIT_CPU, (job.cpu_s, job.cpu_s + 1))  # first SIGXCPU, which tells why
 
 
-def _report(reply: socket.socket, report: Report) -> None:
+def _report(reply: socket.socket, report: msgspec.Struct) -> None:
     with contextlib.suppress(OSError):  # the asker has lost interest
         reply.sendall(msgspec.json.encode(report))
 
 
-def send_job(control: socket.socket, job: AudioJob, fds: tuple[int, int, int]) -> None:
+def send_job(control: socket.socket, job: Job, fds: tuple[int, int, int]) -> None:
     """For the asker. Raises OSError if nobody listens any more; never blocks on a non-blocking socket."""
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
     control.sendmsg([msgspec.json.encode(job)], rights)
 
 
 def main() -> None:
-    prepare()
+    decode_audio.prepare()
+    decode_image.prepare()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # ends when its asker does
     Decoding(socket.socket(fileno=int(sys.argv[1]))).run()

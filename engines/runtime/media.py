@@ -5,19 +5,22 @@ wanted. Whatever a file holds, this process reads from it nothing but plain samp
 """
 
 import asyncio
+import contextlib
 import mmap
 import os
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from engines.contract.errors import EngineError, ErrorCode
 from engines.runtime.decode_audio import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Report, Verdict
-from engines.runtime.decoding import AudioJob, send_job
+from engines.runtime.decode_image import BYTES_PER_PIXEL, ImageReport, ImageVerdict
+from engines.runtime.decoding import AudioJob, Crash, ImageJob, Job, send_job
 
 MIN_AUDIO_S = 0.1
 _REPORT_BYTES = 4096
@@ -32,6 +35,30 @@ _REFUSALS: dict[Verdict, str] = {
     "broken": "cannot be decoded: it is damaged or of an unsupported kind",
     "too_slow": "takes too long to decode",
 }
+_IMAGE_REFUSALS: dict[ImageVerdict, str] = {
+    "empty": "is empty",
+    "not_image": "is not a PNG, JPEG or WebP image",
+    "too_large": "is too large: at most {side} pixels on a side and {megapixels:g} megapixels are taken",
+    "broken": "cannot be decoded: it is damaged",
+    "too_slow": "takes too long to decode",
+}
+
+
+class ImageLimits(msgspec.Struct, frozen=True):
+    """Bounds on one picture (rule R8), and on the seconds and bytes of address space that decoding it may take."""
+
+    max_side: int = 8192
+    max_pixels: int = 40_000_000
+    timeout_s: float = 10.0
+    memory_bytes: int = 2 * 1024**3
+
+
+class Pixels(msgspec.Struct, frozen=True):
+    """`content` is `(height, width, 3) uint8`: red, green, blue, row by row from the top."""
+
+    width: int
+    height: int
+    content: bytes
 
 
 class DecodeLimits(msgspec.Struct, frozen=True):
@@ -92,30 +119,43 @@ class MediaDecoder:
         """
         async with self._turns:
             source, target = await asyncio.to_thread(_open, path)
-            try:
-                report = await self._ask(source, target, limits)
+            with _closing(source, target):
+                cpu_s = max(1, round(limits.timeout_s))
+                job = AudioJob(MIN_AUDIO_S, limits.max_audio_s, cpu_s, limits.memory_bytes)
+                raw = await self._ask(job, source, target, limits.timeout_s)
+                report = msgspec.json.decode(raw, type=Report) if raw else Report("broken")
                 _check(report, limits, field)
                 samples = mmap.mmap(target, report.num_samples * BYTES_PER_SAMPLE, prot=mmap.PROT_READ)
-            finally:
-                os.close(source)
-                os.close(target)
         return Sound(samples, report.num_samples)
 
-    async def _ask(self, source: int, target: int, limits: DecodeLimits) -> Report:
+    async def decode_image(self, content: bytes, limits: ImageLimits, field: str) -> Pixels:
+        """The picture in `content`, a PNG, JPEG or WebP file. Otherwise as `decode_audio`."""
+        async with self._turns:
+            source, target = await asyncio.to_thread(_hold, content)
+            with _closing(source, target):
+                cpu_s = max(1, round(limits.timeout_s))
+                job = ImageJob(limits.max_side, limits.max_pixels, cpu_s, limits.memory_bytes)
+                raw = await self._ask(job, source, target, limits.timeout_s)
+                report = msgspec.json.decode(raw, type=ImageReport) if raw else ImageReport("broken")
+                _check_image(report, limits, field)
+                size_bytes = report.width * report.height * BYTES_PER_PIXEL
+                pixels = await asyncio.to_thread(os.pread, target, size_bytes, 0)
+        return Pixels(report.width, report.height, pixels)
+
+    async def _ask(self, job: Job, source: int, target: int, timeout_s: float) -> bytes:
+        """What the child reports; nothing if it died without a word, or never came to be."""
         reply, theirs = socket.socketpair()
         reply.setblocking(False)
-        job = AudioJob(MIN_AUDIO_S, limits.max_audio_s, max(1, round(limits.timeout_s)), limits.memory_bytes)
         with reply:  # closing it is what kills the child
             with theirs:
                 await self._send(job, (source, target, theirs.fileno()))
             try:
-                async with asyncio.timeout(limits.timeout_s):
-                    raw = await asyncio.get_running_loop().sock_recv(reply, _REPORT_BYTES)
+                async with asyncio.timeout(timeout_s):
+                    return await asyncio.get_running_loop().sock_recv(reply, _REPORT_BYTES)
             except TimeoutError:
-                return Report("too_slow")
-        return msgspec.json.decode(raw, type=Report) if raw else Report("broken")
+                return msgspec.json.encode(Crash("too_slow"))
 
-    async def _send(self, job: AudioJob, fds: tuple[int, int, int]) -> None:
+    async def _send(self, job: Job, fds: tuple[int, int, int]) -> None:
         """A process that has died is started again, once."""
         for _ in range(2):
             if self._control is not None and self._process is not None and self._process.poll() is None:
@@ -124,15 +164,33 @@ class MediaDecoder:
                 except (BrokenPipeError, ConnectionError):
                     pass
             self.start()
-        raise EngineError(ErrorCode.BACKEND_ERROR, "the decoder of sound files does not start")
+        raise EngineError(ErrorCode.BACKEND_ERROR, "the decoder of media files does not start")
 
-    async def _send_now(self, control: socket.socket, job: AudioJob, fds: tuple[int, int, int]) -> None:
+    async def _send_now(self, control: socket.socket, job: Job, fds: tuple[int, int, int]) -> None:
         async with asyncio.timeout(_START_S):
             while True:
                 try:
                     return send_job(control, job, fds)
                 except BlockingIOError:  # so many jobs are on their way that the socket is full
                     await asyncio.sleep(0.01)
+
+
+@contextlib.contextmanager
+def _closing(*descriptors: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _hold(content: bytes) -> tuple[int, int]:
+    """`content` and room for its pixels, as files in memory."""
+    source = os.memfd_create("source")
+    with os.fdopen(os.dup(source), "wb") as file:
+        file.write(content)
+    os.lseek(source, 0, os.SEEK_SET)
+    return source, os.memfd_create("target")
 
 
 def _open(path: str) -> tuple[int, int]:
@@ -156,3 +214,10 @@ def _check(report: Report, limits: DecodeLimits, field: str) -> None:
         raise EngineError(ErrorCode.VALIDATION_ERROR, message, field=field)
     if report.verdict != "decoded":
         raise EngineError(ErrorCode.VALIDATION_ERROR, _REFUSALS[report.verdict], field=field)
+
+
+def _check_image(report: ImageReport, limits: ImageLimits, field: str) -> None:
+    if report.verdict != "decoded":
+        megapixels = limits.max_pixels / 1e6
+        message = _IMAGE_REFUSALS[report.verdict].format(side=limits.max_side, megapixels=megapixels)
+        raise EngineError(ErrorCode.VALIDATION_ERROR, message, field=field)
