@@ -111,14 +111,14 @@ class MediaDecoder:
             self._process.wait()
         self._control = self._process = None
 
-    async def decode_audio(self, path: str, limits: DecodeLimits, field: str = "file") -> Sound:
-        """The sound in the file at `path`. Cancelling this kills the decoding.
+    async def decode_audio(self, file: str | bytes, limits: DecodeLimits, field: str = "file") -> Sound:
+        """The sound in `file`, a path or the content itself. Cancelling this kills the decoding.
 
         Raises EngineError: VALIDATION_ERROR about `field` if the file cannot be used, BACKEND_ERROR if decoding could
         not be done at all.
         """
         async with self._turns:
-            source, target = await asyncio.to_thread(_open, path)
+            source, target = await asyncio.to_thread(_source_and_target, file)
             with _closing(source, target):
                 cpu_s = max(1, round(limits.timeout_s))
                 job = AudioJob(MIN_AUDIO_S, limits.max_audio_s, cpu_s, limits.memory_bytes)
@@ -184,8 +184,12 @@ def _closing(*descriptors: int) -> Iterator[None]:
             os.close(descriptor)
 
 
+def _source_and_target(file: str | bytes) -> tuple[int, int]:
+    return _hold(file) if isinstance(file, bytes) else _open(file)
+
+
 def _hold(content: bytes) -> tuple[int, int]:
-    """`content` and room for its pixels, as files in memory."""
+    """`content` and room for what is in it, as files in memory."""
     source = os.memfd_create("source")
     with os.fdopen(os.dup(source), "wb") as file:
         file.write(content)

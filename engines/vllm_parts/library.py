@@ -10,6 +10,7 @@ from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionReque
 from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMError
 from vllm.inputs import tokens_input
 from vllm.logprobs import Logprob
+from vllm.model_executor.model_loader import get_model_cls
 from vllm.parser import Parser, ParserManager
 from vllm.platforms import current_platform
 from vllm.renderers import ChatParams, TokenizeParams
@@ -49,6 +50,7 @@ __all__ = [
     "VLLMClientError",
     "VLLMError",
     "current_platform",
+    "get_model_cls",
     "resolve_chat_template_content_format",
     "safe_apply_chat_template",
     "tokens_input",

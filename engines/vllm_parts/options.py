@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engines.contract.spec import BackendSpec, PositiveInt
+from engines.contract.spec import BackendSpec, PositiveInt, PositiveSeconds
 
 # Set from the spec, by this engine, or never: code from model repositories stays off (rule of the house).
 _REFUSED_ARGUMENTS = frozenset(
@@ -57,6 +57,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `tool_strict_level`: `function` or `parameter` constrain tool calls also where `tool_choice` is `auto`.
     `disable_any_whitespace`: JSON answers are compact; keeps small models from endless indentation.
 
+    Media, on models with the capabilities `vision` and `audio_input`:
+    `max_images`, `max_sounds`: most of one request. `max_sound_s`: longest sound, in seconds.
+
     Process:
     `omp_num_threads`: threads per process; on a CPU half the processors unless given. `seed`: of the engine.
     `load_format`: for example `dummy`. `extra_engine_args`: any other field of vLLM's `AsyncEngineArgs`.
@@ -81,6 +84,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_thinking: bool | None = None
     tool_strict_level: Literal["auto", "function", "parameter"] = "auto"
     disable_any_whitespace: bool = True
+    max_images: PositiveInt = 8
+    max_sounds: PositiveInt = 2
+    max_sound_s: PositiveSeconds = 300.0
     omp_num_threads: PositiveInt | None = None
     seed: int = 0
     load_format: str = "auto"
@@ -130,6 +136,12 @@ def engine_arguments(spec: BackendSpec, options: Options, *, is_cpu: bool) -> di
             "disable_any_whitespace": options.disable_any_whitespace,
         },
     }
+    if spec.capabilities.vision or spec.capabilities.audio_input:
+        arguments["limit_mm_per_prompt"] = {
+            "image": options.max_images if spec.capabilities.vision else 0,
+            "audio": options.max_sounds if spec.capabilities.audio_input else 0,
+            "video": 0,
+        }
     if options.reasoning_parser:
         arguments["reasoning_parser"] = options.reasoning_parser
     if options.gpu_memory_utilization is not None:

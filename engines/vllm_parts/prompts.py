@@ -12,6 +12,7 @@ import msgspec
 from engines.contract.chat import Message, Tool, ToolCall
 from engines.contract.errors import EngineError, ErrorCode
 from engines.vllm_parts import library as vllm
+from engines.vllm_parts.contents import Contents
 from engines.vllm_parts.control_tokens import HiddenTokens
 
 _INLINE_CHARACTERS = 16_000  # longer conversations are rendered in a thread, so that the loop keeps turning
@@ -38,11 +39,14 @@ class PromptRenderer:
     async def chat(
         self, messages: Sequence[Message], tools: Sequence[Tool], thinking: bool | None
     ) -> list[int]:
-        """Token ids of the conversation, ready for the assistant's turn. Raises EngineError(VALIDATION_ERROR)."""
+        """Token ids of the conversation, ready for the assistant's turn; an image or a sound is one placeholder still.
+
+        Raises EngineError(VALIDATION_ERROR).
+        """
         if not self.has_chat_template:
             raise _invalid("messages", "this model has no chat template; use it for completions")
         num_characters = sum(len(message.content or "") for message in messages)
-        self._check_length(num_characters // _CHARACTERS_PER_TOKEN, "messages")
+        self.check_length(num_characters // _CHARACTERS_PER_TOKEN, "messages")
         arguments = (messages, [_tool_dict(tool) for tool in tools] or None, thinking)
         if not self._is_plain:
             ids = await self._render_by_vllm(*arguments)
@@ -50,13 +54,13 @@ class PromptRenderer:
             ids = self._render(*arguments)
         else:
             ids = await asyncio.to_thread(self._render, *arguments)
-        self._check_length(len(ids), "messages")
+        self.check_length(len(ids), "messages")
         return ids
 
     async def text(self, prompt: str | Sequence[int], vocabulary_size: int) -> list[int]:
         """Token ids of a plain prompt; token ids are checked. Raises EngineError(VALIDATION_ERROR)."""
         if isinstance(prompt, str):
-            self._check_length(len(prompt) // _CHARACTERS_PER_TOKEN, "prompt")
+            self.check_length(len(prompt) // _CHARACTERS_PER_TOKEN, "prompt")
             ids = await self._encode_text(prompt)
         else:
             ids = list(prompt)
@@ -64,11 +68,11 @@ class PromptRenderer:
                 raise _invalid("prompt", f"token ids must be from 0 to {vocabulary_size - 1}")
         if not ids:
             raise _invalid("prompt", "must not be empty")
-        self._check_length(len(ids), "prompt")
+        self.check_length(len(ids), "prompt")
         return ids
 
-    def _check_length(self, num_tokens: int, field: str) -> None:
-        """One token at least must be left for the answer."""
+    def check_length(self, num_tokens: int, field: str) -> None:
+        """Raises EngineError(VALIDATION_ERROR) unless one token at least is left for the answer."""
         if num_tokens >= self._max_tokens:
             raise _invalid(
                 field,
@@ -80,7 +84,8 @@ class PromptRenderer:
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, thinking: bool | None
     ) -> list[int]:
         hidden = HiddenTokens(self._control_tokens)
-        conversation = [_message_dict(message, hidden, self._format(tools)) for message in messages]
+        contents = Contents(hidden, self._format(tools), self._placeholder)
+        conversation = [_message_dict(message, hidden, contents) for message in messages]
         if tools and hidden.matches(json.dumps(tools, ensure_ascii=False)):
             raise _invalid("tools", "must not spell the model's control tokens")
         options = {} if thinking is None else {"enable_thinking": thinking}
@@ -126,6 +131,11 @@ class PromptRenderer:
             )
         return self._formats[key]
 
+    def _placeholder(self, modality: str, number: int) -> str:
+        """What stands for image or sound `number` (from 1) in a template that takes contents as text."""
+        model = vllm.get_model_cls(self._llm.model_config)
+        return str(model.get_placeholder_str(modality, number) or "")
+
     async def _render_by_vllm(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, thinking: bool | None
     ) -> list[int]:
@@ -133,9 +143,11 @@ class PromptRenderer:
         options: dict[str, Any] = {"add_generation_prompt": True, "tools": tools}
         if thinking is not None:
             options["enable_thinking"] = thinking
-        conversation = [
-            _message_dict(message, HiddenTokens(()), "string", keep_arguments=True) for message in messages
-        ]
+        if any(message.parts for message in messages):
+            raise _invalid("messages", "this model's chat format takes text only")
+        hidden = HiddenTokens(())
+        contents = Contents(hidden, "string", self._placeholder)
+        conversation = [_message_dict(message, hidden, contents, keep_arguments=True) for message in messages]
         try:
             _, (rendered,) = await self._llm.renderer.render_chat_async(
                 [conversation],
@@ -171,12 +183,10 @@ def _encoders(tokenizer: Any) -> tuple[Any, Any]:
 
 
 def _message_dict(
-    message: Message, hidden: HiddenTokens, form: str, *, keep_arguments: bool = False
+    message: Message, hidden: HiddenTokens, contents: Contents, *, keep_arguments: bool = False
 ) -> dict[str, Any]:
     """A message as chat templates expect it: arguments of tool calls as objects, not text."""
-    text = hidden.hide(message.content or "")
-    content: Any = [{"type": "text", "text": text}] if form == "openai" and message.role != "tool" else text
-    result: dict[str, Any] = {"role": message.role, "content": content}
+    result: dict[str, Any] = {"role": message.role, "content": contents.of(message)}
     if message.name is not None:
         result["name"] = hidden.hide(message.name)
     if message.tool_call_id is not None:

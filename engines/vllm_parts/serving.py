@@ -14,6 +14,7 @@ from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from engines.vllm_parts import library as vllm
 from engines.vllm_parts.formats import AnswerFormats
+from engines.vllm_parts.media import MediaReader
 from engines.vllm_parts.options import Options
 from engines.vllm_parts.outputs import Tally, TokenSpeller
 from engines.vllm_parts.prompts import PromptRenderer
@@ -33,6 +34,7 @@ class Serving:
         self._formats = AnswerFormats(llm, options)
         self._speller = TokenSpeller(llm.get_tokenizer())
         self._default_thinking = options.default_thinking
+        self._media = MediaReader(options)
         self._ids = itertools.count()
 
     @classmethod
@@ -55,6 +57,10 @@ class Serving:
         if request.thinking is None:
             request = msgspec.structs.replace(request, thinking=self._default_thinking)
         ids = await self._renderer.chat(request.messages, request.tools, request.thinking)
+        prompt = vllm.tokens_input(ids, cache_salt=request.cache_salt)
+        if any(message.parts for message in request.messages):
+            prompt = await self._with_media(request, ids)
+            ids = prompt["prompt_token_ids"]
         params = self._params.make(request.sampling, prompt_tokens=len(ids), stream=request.stream)
         form = None if request.output_format is None else format_constraint(request.output_format)
         bound_by = None
@@ -64,7 +70,7 @@ class Serving:
             bound_by = "tools" if request.tools else "response_format"
             await self._params.constrain(params, self._formats.constraints(request, form), bound_by)
         extra = self._formats.engine_arguments(request, ids)
-        jobs = await self._submit([(ids, params)], request.sampling.n, priority, request.cache_salt, **extra)
+        jobs = await self._submit([(prompt, params)], request.sampling.n, priority, **extra)
         readers = self._formats.readers(request, ids)
         return self._events(jobs, len(ids), request.sampling.logprobs, readers=readers, bound_by=bound_by)
 
@@ -78,11 +84,11 @@ class Serving:
             if request.output_format is not None:
                 form = format_constraint(request.output_format)
                 await self._params.constrain(params, [form], "response_format")
-            prompts.append((ids, params))
-        jobs = await self._submit(prompts, sampling.n, priority, request.cache_salt)
+            prompts.append((vllm.tokens_input(ids, cache_salt=request.cache_salt), params))
+        jobs = await self._submit(prompts, sampling.n, priority)
         echoes = self._echoes(request) if request.echo else {}
         bound_by = "response_format" if request.output_format else None
-        num_tokens = sum(len(ids) for ids, _ in prompts)
+        num_tokens = sum(len(prompt["prompt_token_ids"]) for prompt, _ in prompts)
         return self._events(jobs, num_tokens, sampling.logprobs, echoes=echoes, bound_by=bound_by)
 
     def _echoes(self, request: GenerateRequest) -> dict[int, str]:
@@ -99,14 +105,31 @@ class Serving:
         return self._gauge.stats
 
     async def close(self) -> None:
+        self._media.close()
         await stop(self._llm)
+
+    async def _with_media(self, request: ChatRequest, ids: list[int]) -> Any:
+        """The prompt with images and sound in it; its token ids have the placeholders at their full length."""
+        data = await self._media.read(request.messages)
+        prompt = {"prompt_token_ids": ids, "multi_modal_data": data, "cache_salt": request.cache_salt}
+        whole = vllm.TokenizeParams(max_total_tokens=None, add_special_tokens=False)
+        with refusals():
+            try:
+                (rendered,) = await self._llm.renderer.render_cmpl_async([prompt], whole)
+            except ValueError as error:
+                raise EngineError(
+                    ErrorCode.VALIDATION_ERROR,
+                    "the model cannot use these images or sounds",
+                    field="messages",
+                ) from error
+        self._renderer.check_length(len(rendered["prompt_token_ids"]), "messages")
+        return rendered
 
     async def _submit(
         self,
-        prompts: Sequence[tuple[list[int], vllm.SamplingParams]],
+        prompts: Sequence[tuple[Any, vllm.SamplingParams]],
         n: int,
         priority: Priority,
-        cache_salt: str | None,
         **extra: Any,
     ) -> list["_Job"]:
         """Add the requests to the engine, which validates them; all or none. Raises EngineError."""
@@ -115,14 +138,14 @@ class Serving:
         is_complete = False
         try:
             with refusals():
-                for number, (ids, params) in enumerate(prompts):
+                for number, (prompt, params) in enumerate(prompts):
                     # vLLM refuses several greedy samples of one request: they become several requests.
                     copies = n if is_greedy(params) else 1
                     params.n = n // copies
                     for copy in range(copies):
                         collector = await self._llm.add_request(
                             name,
-                            vllm.tokens_input(ids, cache_salt=cache_salt),
+                            prompt,
                             params,
                             priority=int(priority),
                             **extra,

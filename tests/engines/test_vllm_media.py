@@ -1,0 +1,116 @@
+"""Chat with images on a real vLLM: a tiny model that sees, with random weights made on the spot."""
+
+import os
+import struct
+import subprocess
+import zlib
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from engines.contract.chat import ChatRequest, ImagePart, Message, Part, Sampling, TextPart
+from engines.contract.errors import ErrorCode
+from engines.contract.spec import Capabilities
+from tests.engines import running_worker
+from tests.engines.conftest import VllmWorker, cache, engines_python, vllm_spec
+from tests.engines.running_worker import Answer, running
+
+pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="module")]
+
+MAX_IMAGES = 2
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def seeing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VllmWorker]:
+    folder = tmp_path_factory.mktemp("seeing")
+    script = running_worker.ROOT / "tests/engines/make_seeing_model.py"
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    subprocess.run([engines_python(), script, folder / "model"], check=True, env=environment)  # noqa: ASYNC221
+    spec = msgspec.structs.replace(
+        vllm_spec(max_images=MAX_IMAGES),
+        weights=str(folder / "model"),
+        capabilities=Capabilities(vision=True),
+    )
+    async with running(folder, spec, engines_python(), cache()) as started:
+        yield started
+
+
+def png(colour: tuple[int, int, int], side: int = 56) -> bytes:
+    """A square of one colour."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    rows = zlib.compress((b"\0" + bytes(colour) * side) * side)
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def show(*parts: Part) -> ChatRequest:
+    text = "".join(part.text for part in parts if isinstance(part, TextPart))
+    sampling = Sampling(max_tokens=1, temperature=0.0, logprobs=1)
+    return ChatRequest((Message("user", text, parts=parts),), sampling)
+
+
+def logprob(answer: Answer) -> float:
+    return answer.deltas[0].logprobs[0].chosen.logprob
+
+
+async def test_answer_depends_on_what_is_in_the_image(seeing: VllmWorker) -> None:
+    _, peer = seeing
+    question = TextPart("What is this?")
+    red, again, blue = [
+        await peer.ask(show(question, ImagePart(png(colour))))
+        for colour in ((255, 0, 0), (255, 0, 0), (0, 0, 255))
+    ]
+
+    assert logprob(red) == pytest.approx(logprob(again))
+    assert logprob(red) != pytest.approx(logprob(blue), abs=1e-7)
+
+
+async def test_image_counts_as_the_tokens_that_it_takes(seeing: VllmWorker) -> None:
+    _, peer = seeing
+
+    blind = await peer.ask(show(TextPart("What is this?"), TextPart("!")))
+    sighted = await peer.ask(show(TextPart("What is this?"), ImagePart(png((255, 0, 0))), TextPart("!")))
+
+    assert sighted.usage.prompt_tokens >= blind.usage.prompt_tokens + 4
+
+
+async def test_text_that_spells_the_placeholder_stays_text(seeing: VllmWorker) -> None:
+    _, peer = seeing
+
+    answer = await peer.ask(show(TextPart("<image>"), ImagePart(png((255, 0, 0)))))
+
+    assert answer.usage.completion_tokens == 1
+
+
+@pytest.mark.parametrize(
+    ("parts", "field"),
+    [
+        ((TextPart("a"), ImagePart(b"no image")), "messages.0.content.1"),
+        ((ImagePart(png((0, 0, 0))[:60]),), "messages.0.content.0"),
+        ((ImagePart(png((0, 0, 0), 8193)),), "messages.0.content.0"),
+        (tuple(ImagePart(png((0, 0, 0))) for _ in range(MAX_IMAGES + 1)), "messages.0.content.2"),
+    ],
+)
+async def test_bad_image_is_refused_and_the_worker_goes_on(
+    seeing: VllmWorker, parts: tuple[Part, ...], field: str
+) -> None:
+    _, peer = seeing
+
+    refused = await peer.ask(show(*parts))
+
+    assert (refused.failure.code, refused.failure.field) == (ErrorCode.VALIDATION_ERROR, field)
+    assert (await peer.ask(show(TextPart("hi")))).usage.completion_tokens == 1
+
+
+async def test_conversation_longer_than_the_context_is_refused(seeing: VllmWorker) -> None:
+    _, peer = seeing
+
+    refused = await peer.ask(show(TextPart("the " * 505), ImagePart(png((0, 0, 0)))))
+
+    assert (refused.failure.code, refused.failure.field) == (ErrorCode.VALIDATION_ERROR, "messages")
