@@ -1,16 +1,22 @@
-"""Chat with images on a real vLLM: a tiny model that sees, with random weights made on the spot."""
+"""Chat with images and sound on a real vLLM: tiny models that see and hear, with random weights made on the spot."""
 
+import asyncio
+import io
+import math
 import os
 import struct
 import subprocess
+import wave
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
 import pytest_asyncio
 
-from engines.contract.chat import ChatRequest, ImagePart, Message, Part, Sampling, TextPart
+from engines.contract.chat import AudioPart, ChatRequest, ImagePart, Message, Part, Sampling, TextPart
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import Capabilities
 from tests.engines import running_worker
@@ -22,18 +28,33 @@ pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="module")]
 MAX_IMAGES = 2
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def seeing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VllmWorker]:
-    folder = tmp_path_factory.mktemp("seeing")
-    script = running_worker.ROOT / "tests/engines/make_seeing_model.py"
+@asynccontextmanager
+async def random_model(
+    folder: Path, script: str, capabilities: Capabilities, **options: object
+) -> AsyncIterator[VllmWorker]:
+    """A worker with a model that `script` makes."""
+    program = running_worker.ROOT / "tests/engines" / script
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    subprocess.run([engines_python(), script, folder / "model"], check=True, env=environment)  # noqa: ASYNC221
+    command = [engines_python(), str(program), str(folder / "model")]
+    await asyncio.to_thread(subprocess.run, command, check=True, env=environment)
     spec = msgspec.structs.replace(
-        vllm_spec(max_images=MAX_IMAGES),
-        weights=str(folder / "model"),
-        capabilities=Capabilities(vision=True),
+        vllm_spec(**options), weights=str(folder / "model"), capabilities=capabilities
     )
     async with running(folder, spec, engines_python(), cache()) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def seeing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VllmWorker]:
+    folder, capabilities = tmp_path_factory.mktemp("seeing"), Capabilities(vision=True)
+    async with random_model(folder, "make_seeing_model.py", capabilities, max_images=MAX_IMAGES) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hearing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VllmWorker]:
+    folder, capabilities = tmp_path_factory.mktemp("hearing"), Capabilities(audio_input=True)
+    async with random_model(folder, "make_hearing_model.py", capabilities, max_sound_s=2) as started:
         yield started
 
 
@@ -47,6 +68,18 @@ def png(colour: tuple[int, int, int], side: int = 56) -> bytes:
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
     rows = zlib.compress((b"\0" + bytes(colour) * side) * side)
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def wav(pitch_hz: float, duration_s: float = 0.5) -> bytes:
+    """A tone, 16 kHz."""
+    samples = [
+        int(9000 * math.sin(2 * math.pi * pitch_hz * n / 16000)) for n in range(int(16000 * duration_s))
+    ]
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1, 2, 16000, 0, "NONE", ""))
+        sound.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+    return file.getvalue()
 
 
 def show(*parts: Part) -> ChatRequest:
@@ -114,3 +147,24 @@ async def test_conversation_longer_than_the_context_is_refused(seeing: VllmWorke
     refused = await peer.ask(show(TextPart("the " * 505), ImagePart(png((0, 0, 0)))))
 
     assert (refused.failure.code, refused.failure.field) == (ErrorCode.VALIDATION_ERROR, "messages")
+
+
+async def test_answer_depends_on_what_is_heard(hearing: VllmWorker) -> None:
+    _, peer = hearing
+    question = TextPart("What is this?")
+    low, again, high = [await peer.ask(show(question, AudioPart(wav(pitch)))) for pitch in (200, 200, 2000)]
+
+    assert logprob(low) == pytest.approx(logprob(again))
+    assert logprob(low) != pytest.approx(logprob(high), abs=1e-7)
+
+
+@pytest.mark.parametrize("sound", [b"no sound", b"", wav(200, 3)])
+async def test_bad_sound_is_refused_with_its_place(hearing: VllmWorker, sound: bytes) -> None:
+    _, peer = hearing
+
+    refused = await peer.ask(show(TextPart("a"), AudioPart(sound)))
+
+    assert (refused.failure.code, refused.failure.field) == (
+        ErrorCode.VALIDATION_ERROR,
+        "messages.0.content.1",
+    )
