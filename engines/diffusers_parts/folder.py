@@ -1,4 +1,4 @@
-"""What a folder of diffusers says about its pipeline, and how large it will be in memory; reads JSON and headers only."""
+"""What a folder of diffusers says of its pipeline, and how large it will be in memory; reads JSON and headers only."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,9 @@ _QUANTIZED_BYTES: dict[Quantization, float] = {
     "torchao_float8": 1,
     "torchao_float8_dynamic": 1,
 }
-_LIBRARY_BYTES = 512 * 2**20  # PyTorch and diffusers: 500 MB resident with a model of 7 MB, measured by getrusage
+_LIBRARY_BYTES = (
+    512 * 2**20
+)  # PyTorch and diffusers: 500 MB resident with a model of 7 MB, measured by getrusage
 _CONTEXT_BYTES = 700 * 2**20  # a CUDA context with its libraries' workspaces; not measured here
 _TENSORS_ALIVE = 4  # of the decoder's widest layer, at once
 

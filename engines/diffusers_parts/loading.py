@@ -57,7 +57,9 @@ def check_index(index: PipelineIndex, options: Options) -> None:
     parameters = inspect.signature(kind.__call__).parameters
     missing = sorted((_NEEDED_PARAMETERS | {options.guidance_argument}) - parameters.keys())
     if missing:
-        raise _refused(f"{index.class_name} has no {missing[0]}: it does not draw from text as this engine does")
+        raise _refused(
+            f"{index.class_name} has no {missing[0]}: it does not draw from text as this engine does"
+        )
     if "callback_on_step_end" not in parameters:
         raise _refused(f"{index.class_name} cannot be stopped between steps")
     if options.negative_prompts and "negative_prompt" not in parameters:
@@ -123,7 +125,9 @@ def _speed_up(pipeline: Any, options: Options) -> None:
     try:
         _component_method(denoiser, "set_attention_backend", "this denoiser")(options.attention_backend)
     except (ImportError, RuntimeError, ValueError) as error:
-        raise _refused(f"options.attention_backend {options.attention_backend} cannot be used here") from error
+        raise _refused(
+            f"options.attention_backend {options.attention_backend} cannot be used here"
+        ) from error
 
 
 def _compile(pipeline: Any) -> None:

@@ -75,9 +75,7 @@ def choose(waiting: Sequence[Job[Sketch, _Answer]], max_pictures: int) -> list[J
     """
     ordered = sorted(waiting, key=lambda job: (job.priority, job.work.turn))
     first = ordered[0]
-    alike = [
-        job for job in ordered if job.priority == first.priority and job.work.shape == first.work.shape
-    ]
+    alike = [job for job in ordered if job.priority == first.priority and job.work.shape == first.work.shape]
     return alike[:max_pictures]
 
 
@@ -108,4 +106,6 @@ def _check_negative(guidance: float, options: Options) -> None:
     if not options.negative_prompts:
         raise refusal("negative_prompt", "is not supported by this model")
     if guidance <= _NO_GUIDANCE:
-        raise refusal("negative_prompt", f"has no effect with a guidance of {guidance:g}; ask for more than 1")
+        raise refusal(
+            "negative_prompt", f"has no effect with a guidance of {guidance:g}; ask for more than 1"
+        )
