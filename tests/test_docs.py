@@ -28,7 +28,7 @@ ROUTERS: tuple[APIRouter, ...] = (*NATIVE_ROUTERS, *OPENAI_ROUTERS)
 FASTAPI_ROUTES = {"GET /openapi.json"}
 README_TAGS = {"inference", "models", "openai"}
 VARIABLES = {FILE_VARIABLE, CLIENT_KEY_VARIABLE} | {PREFIX + name.upper() for name in Settings.model_fields}
-_ROUTE = re.compile(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`\s]*)`")
+_ROUTE = re.compile(r"`((?:GET|HEAD|POST|PUT|PATCH|DELETE) /[^`\s]*)`")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 

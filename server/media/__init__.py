@@ -2,6 +2,6 @@
 
 from server.media.opening import check_media, open_media
 from server.media.store import Media, MediaStore
-from server.media.token import PUBLIC_PATH
+from server.media.token import PUBLIC_PATH, ROUTE
 
-__all__ = ["PUBLIC_PATH", "Media", "MediaStore", "check_media", "open_media"]
+__all__ = ["PUBLIC_PATH", "ROUTE", "Media", "MediaStore", "check_media", "open_media"]

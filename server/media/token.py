@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PATH_PREFIX = "/v1/media/"
+ROUTE = PATH_PREFIX + "{token}"
 CONTENT_TYPES = ("image/png",)
 """All that is ever served: formats that we encoded ourselves. Their places are part of tokens: only append."""
 _KEY_BYTES = 32

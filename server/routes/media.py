@@ -11,7 +11,7 @@ from engines.contract.errors import ErrorCode
 from server.deps import request_id, services
 from server.envelope import Json, error_body
 from server.errors import ServiceError, invalid
-from server.media import Media, MediaStore
+from server.media import ROUTE, Media, MediaStore
 from server.wire.byte_range import UnsatisfiableRangeError, parse_range
 
 router = APIRouter(tags=["media"])
@@ -19,8 +19,8 @@ _SUFFIXES = {"image/png": "png"}
 _DOCS: dict[int | str, dict[str, Any]] = {200: {"description": "The file", "content": {"image/png": {}}}}
 
 
-@router.head("/v1/media/{token}", include_in_schema=False)
-@router.get("/v1/media/{token}", response_class=Response, responses=_DOCS)
+@router.head(ROUTE, include_in_schema=False)
+@router.get(ROUTE, response_class=Response, responses=_DOCS)
 async def get_media(request: Request, token: Annotated[str, Path(max_length=200)]) -> Response:
     """A generated file, by the link that an answer gave. Needs no key; 404 when the link has expired.
 
