@@ -39,6 +39,13 @@ class PipelineIndex(msgspec.Struct, frozen=True):
     unused: tuple[str, ...]
 
 
+class _DecoderConfig(msgspec.Struct, frozen=True):
+    """What AutoencoderKL and Qwen-Image's decoder call their widths."""
+
+    block_out_channels: list[int] = []
+    base_dim: int = 128
+
+
 def read_index(folder: Path) -> PipelineIndex:
     """Raises VALIDATION_ERROR if it names anything but plain classes of diffusers and transformers.
 
@@ -65,11 +72,18 @@ def is_plain_library(name: str) -> bool:
 
 
 def estimate(spec: BackendSpec, options: Options) -> MemoryEstimate:
-    """Weights in the number format of `options`, and the peak of decoding a full batch of the largest size."""
+    """Weights in the number format of `options`, and the peak of decoding a full batch of the largest size.
+
+    Raises OSError or ValueError for a folder that cannot be read.
+    """
     folder = Path(spec.weights)
+    try:
+        components = read_index(folder).components
+    except EngineError as error:
+        raise ValueError(error.message) from error
     on_gpu = environment.has_gpu(spec.device)
     item_bytes = _item_bytes(options, on_gpu=on_gpu)
-    sizes = [_component_bytes(folder, name, options, item_bytes) for name in read_index(folder).components]
+    sizes = [_component_bytes(folder, name, options, item_bytes) for name in components]
     weights = sum(sizes) if options.offload == "none" or not on_gpu else max(sizes, default=0)
     base = _CONTEXT_BYTES if on_gpu else _LIBRARY_BYTES
     return MemoryEstimate(weights, base + _decoding_bytes(folder, options, item_bytes))
@@ -105,7 +119,10 @@ def _num_items(file: Path) -> int:
     """Numbers in a safetensors file, from its header."""
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(_HEADER_LENGTH_BYTES), "little")
-        header: dict[str, Any] = msgspec.json.decode(stream.read(length))
+        try:
+            header: dict[str, Any] = msgspec.json.decode(stream.read(length), type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{file.name} has a broken header") from error
     return sum(_product(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
 
 
@@ -118,12 +135,19 @@ def _product(shape: list[int]) -> int:
 
 def _decoding_bytes(folder: Path, options: Options, item_bytes: int) -> int:
     """The decoder's last blocks work at full size: their widest layer decides, for as many pictures as it sees."""
-    config: Any = _json(folder / "vae/config.json") if (folder / "vae/config.json").exists() else {}
-    widths = config.get("block_out_channels") or [config.get("base_dim", 128)]
-    channels = max(widths[:2])
+    channels = max(_decoder_widths(folder / "vae/config.json")[:2])
     pictures = 1 if options.vae_slicing else options.max_batch_pictures
     pixels = max(width * height for width, height in _sizes(options))
     return pixels * pictures * channels * _TENSORS_ALIVE * item_bytes
+
+
+def _decoder_widths(config: Path) -> list[int]:
+    """Channels of its blocks, the last one first; a usual value where the folder does not say."""
+    try:
+        told = msgspec.json.decode(config.read_bytes(), type=_DecoderConfig)
+    except (OSError, msgspec.DecodeError):
+        told = _DecoderConfig()
+    return told.block_out_channels or [told.base_dim]
 
 
 def _sizes(options: Options) -> Iterator[tuple[int, int]]:

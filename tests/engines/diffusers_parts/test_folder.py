@@ -105,6 +105,17 @@ def test_weights_are_counted_in_the_format_in_which_they_are_loaded(folder: Path
     )
 
 
+@pytest.mark.parametrize(
+    "name", ["model_index.json", "unet/diffusion_pytorch_model-00001-of-00002.safetensors"]
+)
+def test_folder_that_cannot_be_read_has_no_estimate(folder: Path, name: str) -> None:
+    """An error that the catalog expects: a server with such a folder must start."""
+    (folder / name).write_bytes((5).to_bytes(8, "little") + b"{")
+
+    with pytest.raises(ValueError, match="cannot read|broken header"):
+        weights_bytes(folder)
+
+
 def test_variant_takes_the_place_of_the_plain_files(folder: Path) -> None:
     write_tensors(folder / "vae/diffusion_pytorch_model.fp16.safetensors", [7])
 
