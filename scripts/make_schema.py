@@ -42,11 +42,11 @@ def render() -> str:
 def schema() -> dict[str, Any]:
     """The backend's schema with the file's liberties; what `options` may hold depends on `engine`."""
     options = engine_options()
-    (backend, *_), definitions = msgspec.json.schema_components(
+    (backend, *references), definitions = msgspec.json.schema_components(
         [BackendSpec, *options.values()], ref_template=_REF
     )
-    for name, engine in zip((kind.__name__ for kind in options.values()), options, strict=True):
-        definitions[f"{engine}_options"] = definitions.pop(name)
+    for reference, engine in zip(references, options, strict=True):
+        definitions[f"{engine}_options"] = definitions.pop(reference["$ref"].rpartition("/")[2])
     for definition in definitions.values():
         _explain_properties(definition)
     _allow_short_forms(definitions["BackendSpec"])

@@ -21,6 +21,7 @@ from server.http.draining import DrainHooks
 from server.http.guards import Guards
 from server.http.readiness import Readiness
 from server.keys import KeyRing
+from server.media import open_media
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
 from server.router import Router
@@ -51,6 +52,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         gateway=Gateway(router, supervisor, metrics, secrets.token_bytes(16)),
         supervisor=supervisor,
         keys=keys,
+        media=open_media(settings),
         metrics=metrics,
         estimates=estimate_memory(backends),
         remote=RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes),
@@ -59,18 +61,22 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
 
 
 def create_app(services: Services) -> FastAPI:
-    """The ASGI application. Its lifespan runs the workers and keeps the keys fresh."""
+    """The ASGI application. Its lifespan runs the workers, keeps the keys fresh and sweeps old media."""
     settings = services.settings
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        keys = asyncio.create_task(services.keys.run(), name="keys.run")
+        tasks = [
+            asyncio.create_task(services.keys.run(), name="keys.run"),
+            asyncio.create_task(services.media.run(), name="media.run"),
+        ]
         try:
             async with services.supervisor:
                 yield
         finally:
-            keys.cancel()
-            await asyncio.gather(keys, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(services.keys.close)
 
     app = FastAPI(

@@ -1,4 +1,4 @@
-"""Who calls: a pure ASGI layer that lets nothing through without a valid key but a literal set of paths.
+"""Who calls: a pure ASGI layer that lets nothing through without a key but a literal set of paths and media links.
 
 Decides on `scope["path"]` and the Authorization header alone, before a byte of the body is read. Knows no
 permission.
@@ -11,6 +11,7 @@ from server.caller import Caller
 from server.envelope import send_error
 from server.errors import ServiceError
 from server.keys import KeyRing
+from server.media import PUBLIC_PATH as MEDIA_PATH
 from server.settings import Settings
 
 PUBLIC_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
@@ -30,7 +31,10 @@ def public_paths(settings: Settings) -> frozenset[str]:
 
 
 class Authentication:
-    """Answers 401, or sets `scope["state"]["caller"]` and goes on."""
+    """Answers 401, or sets `scope["state"]["caller"]` and goes on.
+
+    Besides the literal paths, a path that is a media link as a whole needs no key: its token is the proof.
+    """
 
     def __init__(self, app: ASGIApp, *, keys: KeyRing, public_paths: frozenset[str]) -> None:
         self._app = app
@@ -38,7 +42,7 @@ class Authentication:
         self._public_paths = public_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in self._public_paths):
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and self._is_public(scope)):
             return await self._app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
@@ -47,6 +51,12 @@ class Authentication:
         except ServiceError as refusal:
             return await send_error(scope, send, refusal)
         await self._app(scope, receive, send)
+
+    def _is_public(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        if path in self._public_paths:
+            return True
+        return scope["method"] in ("GET", "HEAD") and MEDIA_PATH.fullmatch(path) is not None
 
     async def _identify(self, scope: Scope) -> Caller:
         """Raises ServiceError: AUTH_TOKEN_MISSING, AUTH_TOKEN_INVALID."""

@@ -13,6 +13,7 @@ from server.errors import ServiceError
 from server.gateway import Gateway
 from server.http.readiness import Readiness
 from server.keys import KeyRing
+from server.media import MediaStore
 from server.remote import RemoteFiles
 from server.settings import Settings
 from server.telemetry import Metrics
@@ -31,6 +32,7 @@ class Services:
     gateway: Gateway
     supervisor: "Supervisor"
     keys: KeyRing
+    media: MediaStore
     metrics: Metrics
     remote: RemoteFiles
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
@@ -51,6 +53,14 @@ def caller(request: Request) -> Caller:
 def request_id(request: Request) -> str:
     found: str = request.scope["state"]["request_id"]
     return found
+
+
+def base_url(request: Request) -> str:
+    """What absolute links begin with. A Host that is not the operator's has been refused before."""
+    settings = services(request).settings
+    if settings.public_url is not None:
+        return settings.public_url
+    return f"{'https' if settings.behind_tls_proxy else 'http'}://{request.headers['host']}"
 
 
 def require(request: Request, permission: Permission) -> Caller:

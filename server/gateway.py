@@ -10,14 +10,16 @@ import msgspec
 
 from engines.contract.chat import ChatRequest, GenerateRequest
 from engines.contract.errors import EngineError, ErrorCode
-from engines.contract.requests import Item, Request
+from engines.contract.image import ImageProgress
+from engines.contract.requests import KINDS, Item, Request
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from server.caller import Caller
 from server.capabilities import check_capabilities
 from server.errors import ServiceError
 from server.router import Router
-from server.telemetry import Metrics
+from server.running import RunningRequest, RunningRequests
+from server.telemetry import Metrics, request_id_var
 from server.workers.channel import RequestStream
 from server.workers.supervisor import Supervisor
 
@@ -25,12 +27,13 @@ from server.workers.supervisor import Supervisor
 class Call:
     """An admitted request that a worker has accepted. A failure in its middle is raised as ServiceError."""
 
-    def __init__(self, model: str, spec: BackendSpec, stream: RequestStream) -> None:
+    def __init__(self, model: str, spec: BackendSpec, stream: RequestStream, running: RunningRequest) -> None:
         self.model = model
         self.backend_id = spec.id
         self.can_stream = spec.capabilities.stream
         self.first_item_at: float | None = None
         self._stream = stream
+        self._running = running
 
     async def next_batch(self) -> list[Item] | None:
         """All items since the last call, at least one, as often as the worker moves; None at the end."""
@@ -40,6 +43,8 @@ class Call:
             raise ServiceError.from_engine(error) from error
         if self.first_item_at is None:
             self.first_item_at = time.monotonic()
+        if batch and isinstance(batch[-1], ImageProgress):
+            self._running.progress = batch[-1]
         return batch
 
     @property
@@ -58,6 +63,7 @@ class Gateway:
         self._supervisor = supervisor
         self._metrics = metrics
         self._salt = salt
+        self.running = RunningRequests()
 
     @asynccontextmanager
     async def run(
@@ -78,7 +84,9 @@ class Gateway:
         check_capabilities(spec, request)
         if isinstance(request, ChatRequest | GenerateRequest):
             request = msgspec.structs.replace(request, cache_salt=self._cache_salt(caller))
-        started_at = time.monotonic()
+        running = self.running.begin(
+            request_id_var.get() or "", caller.key_id, model, KINDS[type(request)].modality
+        )
         try:
             async with self._supervisor.lease(spec.id) as channel:
                 stream = channel.start(request, priority)
@@ -87,14 +95,17 @@ class Gateway:
                 )
                 try:
                     await stream.accepted()
-                    call = Call(model, spec, stream)
+                    running.is_accepted = True
+                    call = Call(model, spec, stream, running)
                     yield call
-                    self._observe(call, started_at, stream.usage)
+                    self._observe(call, running.begun_at, stream.usage)
                 finally:
                     deadline.cancel()
                     stream.close()
         except EngineError as error:
             raise ServiceError.from_engine(error) from error
+        finally:
+            self.running.end(running)
 
     def _cache_salt(self, caller: Caller) -> str:
         """Prompt caches are shared within a key, never between keys: none can time another's prompts."""

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -20,6 +21,7 @@ from pydantic import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
     field_validator,
 )
@@ -68,6 +70,17 @@ class Settings(BaseModel):
     database_url: str | None = Field(
         None, repr=False, description="PostgreSQL URL; without it the store is a SQLite file in `data_dir`."
     )
+    public_url: str | None = Field(
+        None, description="Address that links in answers begin with; by default what the client sent as Host."
+    )
+    media_ttl_s: PositiveFloat = Field(3600.0, description="Life of links to generated files.")
+    media_s3_bucket: str | None = Field(
+        None, description="S3 bucket for generated files, instead of a folder in `data_dir`."
+    )
+    media_s3_url: str | None = Field(None, description="Address of S3-compatible storage; without it AWS.")
+    media_s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    media_s3_access_key_id: str | None = Field(None, description="Credentials for the bucket.")
+    media_s3_secret_access_key: SecretStr | None = Field(None, description="Credentials for the bucket.")
     docs_public: bool | None = Field(
         None, description="Serve /docs and /openapi.json without a key; by default on loopback only."
     )
@@ -125,6 +138,16 @@ class Settings(BaseModel):
         if backend not in ("postgresql", "sqlite"):
             raise ValueError("must begin with postgresql:// or sqlite:///")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an address such as https://inference.example.org")
+        return value.rstrip("/")
 
     @property
     def is_loopback(self) -> bool:

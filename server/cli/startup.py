@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from server.caller import Permission
 from server.catalog import Catalog, CatalogError, read_catalog
 from server.keys import KeyRing
+from server.media import check_media
 from server.settings import Settings, check_binding
 from server.store import StoreError, open_store
 
@@ -39,6 +40,7 @@ def prepare(settings: Settings) -> Prepared:
     catalog, keys, claim = Catalog({}), None, None
     try:
         claim = claim_data_dir(settings.data_dir)
+        problems += check_media(settings)
     except StartupError as error:
         problems += error.problems
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 from engines.contract.chat import Delta
 from engines.contract.errors import ErrorCode
+from engines.contract.image import ImageProgress, Picture
 from engines.contract.requests import Item
 from engines.contract.types import Usage
 from server.envelope import DONE_FRAME, error_body, openai_error_body
@@ -16,8 +17,10 @@ from server.wire.heading import Heading
 Responses = dict[int | str, dict[str, Any]]
 
 REQUEST_ID = "req_8f14e45fceea167a"
+EXAMPLE_TIME = 1760000000
 _USAGE = Usage(14, 2)
 _DELTAS: tuple[Item, ...] = (Delta(0, "Paris"), Delta(0, ".", finish_reason="stop"))
+_PICTURES: tuple[Item, ...] = (ImageProgress(1, 15), Picture(0, b"PNG", 42, 64, 64))
 _LISTING_ERRORS: dict[ErrorCode, str] = {
     ErrorCode.AUTH_TOKEN_MISSING: "No key, or one that is not valid (AUTH_TOKEN_INVALID)",
     ErrorCode.AUTHZ_PERMISSION_DENIED: "The key lacks the permission, or the model (MODEL_ACCESS_DENIED)",
@@ -35,7 +38,7 @@ _INFERENCE_ERRORS = _LISTING_ERRORS | {
 
 def example_heading(prefix: str) -> Heading:
     """As `new_heading`, but always the same."""
-    return Heading(f"{prefix}-0123456789abcdef01234567", 1760000000, "starter/chat")
+    return Heading(f"{prefix}-0123456789abcdef01234567", EXAMPLE_TIME, "starter/chat")
 
 
 def native_inference(renderer: Renderer, streaming: Renderer) -> Responses:
@@ -48,6 +51,12 @@ def openai_inference(renderer: Renderer, streaming: Renderer) -> Responses:
     return {200: _answers(renderer, streaming)} | _openai_errors(_INFERENCE_ERRORS)
 
 
+def image_answers(renderer: Renderer, *, openai: bool) -> Responses:
+    """As the others; one renderer, since only the end of the stream depends on what came before."""
+    errors = _openai_errors(_INFERENCE_ERRORS) if openai else _native_errors(_INFERENCE_ERRORS)
+    return {200: _answers(renderer, renderer, _PICTURES)} | errors
+
+
 def native_listing() -> Responses:
     return _native_errors(_LISTING_ERRORS)
 
@@ -56,12 +65,12 @@ def openai_listing() -> Responses:
     return _openai_errors(_LISTING_ERRORS)
 
 
-def _answers(renderer: Renderer, streaming: Renderer) -> dict[str, Any]:
-    frames = streaming.items(_DELTAS) + streaming.end(_USAGE) + DONE_FRAME
+def _answers(renderer: Renderer, streaming: Renderer, items: tuple[Item, ...] = _DELTAS) -> dict[str, Any]:
+    frames = streaming.items(items) + streaming.end(_USAGE) + DONE_FRAME
     return {
         "description": "The answer, or with `stream: true` its events",
         "content": {
-            "application/json": {"example": json.loads(renderer.whole(_DELTAS, _USAGE))},
+            "application/json": {"example": json.loads(renderer.whole(items, _USAGE))},
             "text/event-stream": {"example": frames.decode()},
         },
     }

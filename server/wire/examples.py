@@ -36,6 +36,17 @@ CHAT: dict[str, dict[str, Any]] = {
         response_format={"type": "json_schema", "json_schema": {"name": "person", "schema": _PERSON_SCHEMA}},
     ),
 }
+IMAGE: dict[str, dict[str, Any]] = {
+    "link": {"model": "starter/image", "prompt": "a red circle on a blue background"},
+    "file": {
+        "model": "starter/image",
+        "prompt": "a small green square on a white background",
+        "n": 2,
+        "seed": 7,
+        "response_format": "b64_json",
+    },
+    "stream": {"model": "starter/image", "prompt": "a red circle on a blue background", "stream": True},
+}
 COMPLETION: dict[str, dict[str, Any]] = {
     "prompt": {"model": _MODEL, "prompt": "The capital of France is", "max_tokens": 8, "temperature": 0},
     "several": {"model": _MODEL, "prompt": ["One, two,", "Red, green,"], "max_tokens": 8},

@@ -18,6 +18,7 @@ from server.http.context import RequestContext
 from server.http.disconnect import CancelOnDisconnect
 from server.http.guards import Guards
 from server.keys import KeyRing
+from server.media import open_media
 from server.remote import RemoteFiles
 from server.settings import Settings
 from server.store import open_store
@@ -37,6 +38,7 @@ def make_services(folder: Path, **settings: Any) -> Services:
         gateway=nothing,
         supervisor=workers,
         keys=keys,
+        media=open_media(chosen),
         remote=RemoteFiles((), max_bytes=1),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )

@@ -8,6 +8,7 @@ from engines.contract.requests import Item, Request
 from engines.contract.types import Priority, Usage
 from server.caller import Caller
 from server.errors import ServiceError
+from server.running import RunningRequests
 
 Batch = list[Item]
 
@@ -36,6 +37,7 @@ class FakeGateway:
         self.batches: list[Batch | ServiceError] = [[Delta(0, "hi")], [Delta(0, "!", finish_reason="stop")]]
         self.refusal: ServiceError | None = None
         self.can_stream = True
+        self.running = RunningRequests()
         self.asked: list[tuple[str, Request]] = []
 
     @asynccontextmanager

@@ -11,12 +11,15 @@ from engines.contract.spec import BackendSpec, Capabilities, Frontend
 from engines.contract.types import Modality
 from server.caller import Caller, Permission
 from server.envelope import install_handlers
+from server.media import MediaStore
+from server.media.token import Signer
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.settings import Settings
 from server.workers.status import WorkerState
 from tests.fakes.fake_gateway import FakeGateway
+from tests.fakes.fake_media import Clock, MediaMemory
 from tests.fakes.fake_supervisor import FakeSupervisor, backend_status
 
 REQUEST_ID = "req_test"
@@ -46,6 +49,8 @@ class Surface:
             backend_status("be_a", WorkerState.READY, rss_bytes=1000, load_s=1.5),
             backend_status("be_b", WorkerState.STOPPED),
         )
+        self.clock = Clock()
+        self.media = MediaStore(MediaMemory(), Signer(b"key"), ttl_s=3600, now=self.clock)
         self.permissions = frozenset(Permission)
         self.models: frozenset[str] | None = None
         self.app = FastAPI(docs_url=None, redoc_url=None)
@@ -57,6 +62,7 @@ class Surface:
             catalog=SimpleNamespace(backends={spec.id: spec for spec in specs}),
             gateway=self.gateway,
             supervisor=self.supervisor,
+            media=self.media,
             estimates={"be_a": MemoryEstimate(300, 50)},
             remote=RemoteFiles((), max_bytes=1),
         )

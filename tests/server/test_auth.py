@@ -107,6 +107,39 @@ async def test_public_path_needs_no_key(services: Services) -> None:
     assert inside.callers == [None]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_media_link_needs_no_key(services: Services, method: str) -> None:
+    path = await services.media.publish(b"picture", "image/png")
+
+    inside = Inside()
+    door = Authentication(inside, keys=services.keys, public_paths=PUBLIC)
+    answer = await call(door, path, method=method, receive=body_must_not_be_read)
+
+    assert answer.status == 204
+    assert inside.callers == [None]
+
+
+@pytest.mark.parametrize(
+    "form", ["{link}/", "{link}/../../me", "{link}A", "/{link}", "{link}\n", "/v1/media/", "/v1/media/short"]
+)
+async def test_paths_like_a_media_link_are_not_public(services: Services, form: str) -> None:
+    path = form.format(link=await services.media.publish(b"picture", "image/png"))
+
+    inside = Inside()
+    door = Authentication(inside, keys=services.keys, public_paths=PUBLIC)
+    answer = await call(door, path, receive=body_must_not_be_read)
+
+    assert answer.status == 401
+    assert inside.callers == []
+
+
+async def test_media_link_allows_reading_only(services: Services) -> None:
+    answer, inside = await knock(services, await services.media.publish(b"picture", "image/png"))
+
+    assert answer.status == 401
+    assert inside.callers == []
+
+
 async def test_openai_paths_are_refused_in_openai_shape(services: Services) -> None:
     answer, _ = await knock(services, "/oai/v1/chat/completions")
 

@@ -5,6 +5,7 @@ from starlette.responses import HTMLResponse
 
 from server.auth import public_paths
 from server.deps import services
+from server.media import ROUTE as MEDIA_ROUTE
 from server.routes.reference.page import render
 
 __all__ = ["render", "router"]
@@ -20,5 +21,5 @@ async def reference(request: Request) -> HTMLResponse:
     settings = services(request).settings
     scheme = "https" if settings.behind_tls_proxy else request.url.scheme
     document = request.app.openapi() | {"servers": [{"url": f"{scheme}://{request.url.netloc}"}]}
-    page = render(document, public_paths(settings))
+    page = render(document, public_paths(settings) | {MEDIA_ROUTE})
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
