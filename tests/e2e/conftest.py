@@ -60,8 +60,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(data_dir: Path, log: Path, **settings: str) -> RunningServer:
-    """Start `hearth serve` with HEARTH_* settings (names without the prefix) and wait until it is ready."""
+def start(data_dir: Path, log: Path, *, python_path: Path | None = None, **settings: str) -> RunningServer:
+    """Start `hearth serve` with HEARTH_* settings (names without the prefix) and wait until it is ready.
+
+    `python_path` is where engines of the test's own lie.
+    """
     port = free_port()
     (ROOT / ".hearth/cache").mkdir(parents=True, exist_ok=True)
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -69,6 +72,8 @@ def start(data_dir: Path, log: Path, **settings: str) -> RunningServer:
         (data_dir / "cache").symlink_to(ROOT / ".hearth/cache")
     given = {"data_dir": str(data_dir), "port": str(port)} | settings
     environment = os.environ | {f"HEARTH_{name.upper()}": value for name, value in given.items()}
+    if python_path is not None:
+        environment["PYTHONPATH"] = str(python_path)
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "server", "serve"],
