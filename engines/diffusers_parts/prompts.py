@@ -33,11 +33,16 @@ class PromptReaders:
         self._readers = [_Reader(tokenizer, _limit(tokenizer, length)) for tokenizer in tokenizers]
 
     def check(self, text: str, field: str) -> int:
-        """How many tokens `text` has. Raises VALIDATION_ERROR with `field` if it is too long for every encoder."""
+        """How many tokens `text` has; 0 if the pipeline has no tokenizer.
+
+        Raises VALIDATION_ERROR with `field` if it is too long for every encoder.
+        """
         counts = [(reader.count(text), reader.limit) for reader in self._readers]
         for count, limit in counts:
             if count <= limit:
                 return count
+        if not counts:  # nothing is known of how this pipeline reads
+            return 0
         count, limit = max(counts, key=lambda pair: pair[1])
         raise refusal(field, f"has {count} tokens, and the model reads at most {limit}")
 

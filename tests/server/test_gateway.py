@@ -101,6 +101,24 @@ async def test_usage_before_the_end_is_a_mistake(world: World) -> None:
             _ = call.usage
 
 
+async def test_request_is_listed_while_it_waits_and_runs_and_not_afterwards(world: World) -> None:
+    asking = asyncio.create_task(world.ask("hello"))
+    await asyncio.sleep(0)
+    waiting = [entry.card()["state"] for entry in world.gateway.running.of("key_1")]
+    await asking
+
+    async with world.gateway.run(MODEL, say("a !hang"), ANYONE):
+        running = [entry.card()["state"] for entry in world.gateway.running.of("key_1")]
+
+    assert (waiting, running, world.gateway.running.of("key_1")) == (["queued"], ["running"], [])
+
+
+async def test_refused_request_is_not_listed_afterwards(world: World) -> None:
+    assert await refusal_of(world, say("!refuse")) is ErrorCode.VALIDATION_ERROR
+
+    assert world.gateway.running.of("key_1") == []
+
+
 async def test_unknown_model_is_not_found(world: World) -> None:
     assert await refusal_of(world, say("hi"), model="acme/other") is ErrorCode.MODEL_NOT_FOUND
 
