@@ -226,7 +226,7 @@ async def test_max_length_uses_places_that_the_models_files_leave(weights: Path,
     assert answer.usage.prompt_tokens == 64
 
 
-def test_estimate_counts_weights_and_a_full_batch(weights: Path) -> None:
+async def test_estimate_counts_weights_and_a_full_batch(weights: Path) -> None:
     module = engine_module("st_embed")
     spec = embed_spec(weights)
 
