@@ -37,7 +37,7 @@ class ModelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 def estimate_memory(spec: BackendSpec, options: ModelOptions) -> MemoryEstimate:
-    """An upper bound: `auto` counts as float32 unless a GPU is named, and the device as a GPU unless it is `cpu`."""
+    """Raises ValueError for a model whose `config.json` cannot be read. An upper bound: `auto` counts as float32 unless a GPU is named, and the device as a GPU unless it is `cpu`."""
     config = _read_config(Path(spec.weights))
     written_bytes = _DTYPE_BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 4)
     dtype = options.dtype
@@ -56,5 +56,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
     """The transformer's own `config.json`, which lies in the folder or, written by old versions, in a part's folder."""
     for path in (folder / "config.json", folder / "0_Transformer" / "config.json"):
         if path.is_file():
-            return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+            return _decode(path.read_bytes())
     return {}
+
+
+def _decode(content: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise ValueError("config.json is not a JSON object") from error

@@ -221,7 +221,7 @@ async def test_max_length_uses_places_that_the_models_files_leave(weights: Path,
     spec = embed_spec(weights, context_window=64, max_length=64, default_task="query")
 
     async with running(tmp_path, spec, engines_python()) as (_, peer):
-        answer = await peer.ask(EmbedRequest(("a" * 55,)))
+        answer = await peer.ask(EmbedRequest(("a" * 56,)))
 
     assert answer.usage.prompt_tokens == 64
 
