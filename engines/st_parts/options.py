@@ -37,7 +37,10 @@ class ModelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 def estimate_memory(spec: BackendSpec, options: ModelOptions) -> MemoryEstimate:
-    """Raises ValueError for a model whose `config.json` cannot be read. An upper bound: `auto` counts as float32 unless a GPU is named, and the device as a GPU unless it is `cpu`."""
+    """An upper bound: `auto` counts as float32 unless a GPU is named, and the device as a GPU unless it is `cpu`.
+
+    Raises ValueError for a model whose `config.json` cannot be read.
+    """
     config = _read_config(Path(spec.weights))
     written_bytes = _DTYPE_BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 4)
     dtype = options.dtype
