@@ -19,6 +19,7 @@ _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 def main() -> None:
     folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     tokenizer = _tokenizer(folder)
     _write_base(folder / "base", BertModel(_config(tokenizer)), tokenizer)
