@@ -16,7 +16,7 @@ from statistics import median
 
 import uvloop
 
-from benchmark import client, servers
+from benchmark import client, processes, servers
 from benchmark.embed_load import LOADS, MODEL, Load, bodies
 
 HERE = Path(__file__).resolve().parent
@@ -27,13 +27,17 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Sample:
-    """One load on one contestant, once. `latency_p50_s` is of a request; for the bare library of a call."""
+    """One load on one contestant, once. Latencies are of requests; for the bare library of calls.
+
+    `cpu_s_per_text` is of all its processes.
+    """
 
     contestant: str
     load: str
     texts_per_s: float
     latency_p50_s: float
     latency_p99_s: float
+    cpu_s_per_text: float
 
 
 Measure = Callable[[Load, list[list[str]]], Sample]
@@ -104,10 +108,12 @@ def _bare(weights: Path, folder: Path, engines_python: Path) -> Iterator[Measure
 
         def ask(load: Load, requests: list[list[str]]) -> Sample:
             merged = [[text for texts in requests for text in texts]]
+            before = processes.sample(process.pid)
             sent.write(json.dumps(requests if load.num_clients == 1 else merged) + "\n")
             sent.flush()
-            latencies = json.loads(received.readline())["latencies"]
-            return _sample(BARE, load, len(merged[0]), latencies, sum(latencies))
+            latencies = json.loads(received.readline())
+            cpu_s = _cpu_s(before, process.pid)
+            return _sample(BARE, load, (len(merged[0]), sum(latencies), cpu_s), latencies)
 
         yield ask
         sent.close()
@@ -116,10 +122,12 @@ def _bare(weights: Path, folder: Path, engines_python: Path) -> Iterator[Measure
 def _over_http(server: servers.Server) -> Measure:
     def ask(load: Load, requests: list[list[str]]) -> Sample:
         sent = [client.http_request(server.path, server.key, body) for body in bodies(requests)]
+        before = processes.sample(server.pid)
         exchanges, elapsed_s = uvloop.run(client.run(server.port, sent, load.num_clients))
+        cpu_s = _cpu_s(before, server.pid)
         num_texts = sum(_num_vectors(exchange) for exchange in exchanges)
         latencies = [exchange.pieces[-1][0] - exchange.sent_at for exchange in exchanges]
-        return _sample(server.name, load, num_texts, latencies, elapsed_s)
+        return _sample(server.name, load, (num_texts, elapsed_s, cpu_s), latencies)
 
     return ask
 
@@ -132,13 +140,20 @@ def _num_vectors(exchange: client.Exchange) -> int:
     return len(json.loads(body)["data"])
 
 
-def _sample(contestant: str, load: Load, num_texts: int, latencies: list[float], elapsed_s: float) -> Sample:
+def _cpu_s(before: processes.CpuSample, pid: int) -> float:
+    return sum(processes.used(before, processes.sample(pid)).values())
+
+
+def _sample(contestant: str, load: Load, totals: tuple[int, float, float], latencies: list[float]) -> Sample:
+    """`totals`: texts, seconds, CPU seconds."""
+    num_texts, elapsed_s, cpu_s = totals
     return Sample(
         contestant,
         load.name,
-        num_texts / elapsed_s,
-        client.percentile(latencies, 50),
-        client.percentile(latencies, 99),
+        texts_per_s=num_texts / elapsed_s,
+        latency_p50_s=client.percentile(latencies, 50),
+        latency_p99_s=client.percentile(latencies, 99),
+        cpu_s_per_text=cpu_s / num_texts,
     )
 
 
@@ -151,8 +166,8 @@ def as_json(samples: list[Sample], about: dict[str, str]) -> str:
 def table(samples: list[Sample]) -> str:
     """Medians over the rounds, as Markdown; ratios are taken within a round."""
     lines = [
-        f"| Load | {HEARTH} | {BARE} | {PLAIN} | Against {BARE} | Against {PLAIN} |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        f"| Load | {HEARTH} | {BARE} | {PLAIN} | Against {BARE} | Against {PLAIN} | CPU, ms per text |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for load in LOADS:
         found = {
@@ -172,7 +187,8 @@ def _row(load: Load, ours: list[Sample], bare: list[Sample], plain: list[Sample]
         cells = [f"{median(s.texts_per_s for s in own):.0f}" for own in (ours, bare, plain)]
         cells += [_ratio(ours, other) for other in (bare, plain)]
         title = f"{load.title}: texts/s"
-    return "| " + " | ".join([title, *cells]) + " |"
+    cpu = " / ".join(f"{1e3 * median(s.cpu_s_per_text for s in own):.1f}" for own in (ours, bare, plain))
+    return "| " + " | ".join([title, *cells, cpu]) + " |"
 
 
 def _difference(ours: list[Sample], theirs: list[Sample]) -> float:

@@ -14,9 +14,12 @@ USAGE = Usage(9, 0)
 def test_best_come_first_and_equal_ones_as_they_were_sent() -> None:
     results = Ranking(None, None).results(PARTS)
 
-    assert [
-        (result["index"], result["relevance_score"]) for result in results
-    ] == [(3, 0.75), (0, 0.5), (2, 0.5), (1, 0.25)]
+    assert [(result["index"], result["relevance_score"]) for result in results] == [
+        (3, 0.75),
+        (0, 0.5),
+        (2, 0.5),
+        (1, 0.25),
+    ]
 
 
 def test_top_n_keeps_the_best_with_their_documents() -> None:
