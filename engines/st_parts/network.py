@@ -27,20 +27,18 @@ class Network:
     def forward(self, texts: Sequence[Tokens], output: str) -> torch.Tensor:
         """`output` of the last module in float32, one row per text, on the CPU.
 
-        Raises EngineError(BACKEND_ERROR): no memory, a failed device, numbers that are none.
+        Raises EngineError(BACKEND_ERROR): no memory, a failed device.
         """
         try:
             with torch.inference_mode():
-                found: torch.Tensor = self.model(self._features(texts))[output].float().cpu()
+                rows: torch.Tensor = self.model(self._features(texts))[output].float().cpu()
+                return rows
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
-            raise _failed("the device has no memory left for this batch; lower max_batch_tokens") from error
+            raise failed("the device has no memory left for this batch; lower max_batch_tokens") from error
         except torch.AcceleratorError as error:
             self.is_broken = True
-            raise _failed("the device failed") from error
-        if not torch.isfinite(found).all():
-            raise _failed("the model computed numbers that are not finite; another dtype may help")
-        return found
+            raise failed("the device failed") from error
 
     def _features(self, texts: Sequence[Tokens]) -> dict[str, torch.Tensor]:
         width = max(len(text.ids) for text in texts)
@@ -61,5 +59,5 @@ class Network:
         return torch.tensor(filled).to(self._device)
 
 
-def _failed(message: str) -> EngineError:
+def failed(message: str) -> EngineError:
     return EngineError(ErrorCode.BACKEND_ERROR, message)
