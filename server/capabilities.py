@@ -1,7 +1,7 @@
 """Whether a backend can do what a request asks. Pure; knows neither wires nor workers."""
 
 from engines.contract.chat import AudioPart, ChatRequest, GenerateRequest, ImagePart
-from engines.contract.embed import EmbedRequest
+from engines.contract.embed import EmbedRequest, RerankRequest
 from engines.contract.requests import KINDS, Request
 from engines.contract.spec import BackendSpec
 from engines.contract.speech import SpeechRequest
@@ -26,8 +26,9 @@ def check_capabilities(spec: BackendSpec, request: Request) -> None:
                 _check_prompt(spec, prompt, "prompt" if len(request.prompts) == 1 else f"prompt.{number}")
             _check_output(spec, request)
         case EmbedRequest():
-            if request.dimensions is not None and not spec.capabilities.dimensions:
-                raise invalid("dimensions", "cannot be chosen for this model")
+            _check_embed(spec, request)
+        case RerankRequest():
+            _check_rerank(spec, request)
         case TranscribeRequest():
             _check_transcribe(spec, request)
         case SpeechRequest():
@@ -61,6 +62,23 @@ def _check_prompt(spec: BackendSpec, prompt: str | tuple[int, ...], field: str) 
     limit = _most_chars(spec) if isinstance(prompt, str) else spec.text_window
     if len(prompt) > limit:
         raise _too_long(field, spec)
+
+
+def _check_embed(spec: BackendSpec, request: EmbedRequest) -> None:
+    if request.dimensions is not None and not spec.capabilities.dimensions:
+        raise invalid("dimensions", "cannot be chosen for this model")
+    if request.truncate:
+        return
+    for number, text in enumerate(request.inputs):
+        _check_prompt(spec, text, "input" if len(request.inputs) == 1 else f"input.{number}")
+
+
+def _check_rerank(spec: BackendSpec, request: RerankRequest) -> None:
+    if request.truncate:
+        return
+    _check_prompt(spec, request.query, "query")
+    for number, document in enumerate(request.documents):
+        _check_prompt(spec, document, f"documents.{number}")
 
 
 def _check_transcribe(spec: BackendSpec, request: TranscribeRequest) -> None:

@@ -21,7 +21,14 @@ from engines.contract.errors import EngineError, ErrorCode
 from server.errors import OUTWARD, FieldProblem, ServiceError
 
 DONE_FRAME = b"data: [DONE]\n\n"
-_OPENAI_ALIASES = ("/v1/chat/", "/v1/completions", "/v1/embeddings", "/v1/images/", "/v1/audio/")
+_OPENAI_ALIASES = (
+    "/v1/chat/",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/images/",
+    "/v1/audio/",
+)
 _MAX_PROBLEMS = 20
 _MAX_FIELD_CHARS = 200
 

@@ -28,6 +28,9 @@ ROUTERS: tuple[APIRouter, ...] = (*NATIVE_ROUTERS, *OPENAI_ROUTERS)
 FASTAPI_ROUTES = {"GET /openapi.json"}
 README_TAGS = {"inference", "models", "openai"}
 VARIABLES = {FILE_VARIABLE, CLIENT_KEY_VARIABLE} | {PREFIX + name.upper() for name in Settings.model_fields}
+ENGINE_OPTIONS = [
+    engine_module(name).Options for name in ("diffusers_image", "st_embed", "st_rerank", "vllm_chat")
+]
 _ROUTE = re.compile(r"`((?:GET|HEAD|POST|PUT|PATCH|DELETE) /[^`\s]*)`")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -94,16 +97,7 @@ def test_every_setting_is_in_the_configuration_page(name: str) -> None:
     assert f"| `{PREFIX}{name.upper()}` |" in page("docs/configuration.md")
 
 
-@pytest.mark.parametrize(
-    "struct",
-    [
-        BackendSpec,
-        Capabilities,
-        Limits,
-        engine_module("vllm_chat").Options,
-        engine_module("diffusers_image").Options,
-    ],
-)
+@pytest.mark.parametrize("struct", [BackendSpec, Capabilities, Limits, *ENGINE_OPTIONS])
 def test_every_key_of_a_model_file_has_a_row(struct: type[msgspec.Struct]) -> None:
     text = page("docs/configuration.md")
 

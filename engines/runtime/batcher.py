@@ -31,11 +31,15 @@ class Job(Generic[_Work, _Answer]):
             self._loop.call_soon_threadsafe(self._on_progress, step, num_steps)
 
     async def answer(self) -> _Answer:
-        try:
-            return await self._done
-        except asyncio.CancelledError:
+        return await self._done
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more, or it has been taken."""
+        self._done.cancel()
+        if self._done.cancelled():
             self.is_cancelled = True
-            raise
+        else:
+            self._done.exception()  # seen: asyncio reports errors that nobody has looked at
 
     def finish(self, answer: _Answer) -> None:
         if not self._done.done():
@@ -80,11 +84,24 @@ class Batcher(Generic[_Work, _Answer]):
         """Compute `work` in some batch. Cancelled while it waits, it is never computed; while it is computed, its job
         says so and `compute` may stop early. An error that `compute` raises reaches every job of the batch.
         """
-        job: Job[_Work, _Answer] = Job(work, priority, on_progress)
-        self._waiting.append(job)
+        (answer,) = await self.run_all([work], priority, on_progress)
+        return answer
+
+    async def run_all(
+        self, works: Sequence[_Work], priority: int, on_progress: Callable[[int, int], None] | None = None
+    ) -> list[_Answer]:
+        """As `run` for the pieces of one request; answers in order. One that fails fails all, and what has not begun by
+        then is never computed.
+        """
+        jobs: list[Job[_Work, _Answer]] = [Job(work, priority, on_progress) for work in works]
+        self._waiting += jobs
         if self._runner is None:
             self._runner = asyncio.create_task(self._run_batches(), name="batcher")
-        return await job.answer()
+        try:
+            return [await job.answer() for job in jobs]
+        finally:
+            for job in jobs:
+                job.abandon()
 
     async def _run_batches(self) -> None:
         await asyncio.sleep(0)  # jobs of the same turn of the event loop come into the first batch

@@ -41,6 +41,11 @@ ENGINE_OPTIONS: dict[str, object] = {
     "seed": 0,
 }
 _CONTEXT_WINDOW = 1024
+_CHAT_PROBE: dict[str, object] = {
+    "model": MODEL,
+    "messages": [{"role": "user", "content": "Hi"}],
+    "max_tokens": 1,
+}
 _CPU_VARIABLES = {"OMP_NUM_THREADS": "1"}
 _PEER_VARIABLES = {
     "HF_HUB_OFFLINE": "1",
@@ -68,10 +73,20 @@ class ServerFailed(Exception):
 
 @contextmanager
 def hearth(weights: Path, folder: Path, engines_python: Path) -> Iterator[Server]:
-    """Our server, with the model as its only backend; data and log below `folder`."""
+    """Our server, with the chat model as its only backend; data and log below `folder`."""
+    path = "/oai/v1/chat/completions"
+    with hearth_with(_backend(weights), folder, engines_python, path=path, probe=_CHAT_PROBE) as server:
+        yield server
+
+
+@contextmanager
+def hearth_with(
+    backend: dict[str, object], folder: Path, engines_python: Path, *, path: str, probe: dict[str, object]
+) -> Iterator[Server]:
+    """Our server with one backend, once it has answered `probe` at `path`."""
     models_dir, data_dir = folder / "models", folder / "data"
     models_dir.mkdir(parents=True, exist_ok=True)
-    (models_dir / "bench.yaml").write_text(_backend(weights))
+    (models_dir / "bench.yaml").write_text(json.dumps(backend, indent=2))  # JSON is YAML
     environment = os.environ | _CPU_VARIABLES
     environment |= {
         "PYTHONPATH": str(ROOT),
@@ -85,13 +100,11 @@ def hearth(weights: Path, folder: Path, engines_python: Path) -> Iterator[Server
         [*program, "keys", "create", "bench", "--json"], env=environment, capture_output=True, check=True
     )
     key = json.loads(made.stdout)["key"]
-    port = _free_port()
+    port = free_port()
     command = [*program, "serve", "--port", str(port)]
-    with _process(command, environment, folder / "hearth.log") as process:
-        server = Server(
-            "Hearth", "python -m server serve", process.pid, port, "/oai/v1/chat/completions", key
-        )
-        yield _when_ready(server, process, folder / "hearth.log")
+    with process_group(command, environment, folder / "hearth.log") as process:
+        server = Server("Hearth", "python -m server serve", process.pid, port, path, key)
+        yield when_ready(server, process, folder / "hearth.log", probe)
 
 
 @contextmanager
@@ -105,13 +118,13 @@ def peer(weights: Path, folder: Path, engines_python: Path) -> Iterator[Server]:
     }
     _install_peer_packages(engines_python, packages, environment)
     flags = peer_flags(weights)
-    port = _free_port()
+    port = free_port()
     module = ["-m", "vllm.entrypoints.openai.api_server"]
     command = [str(engines_python), *module, *flags, "--host", "127.0.0.1", "--port", str(port)]
-    with _process(command, environment, folder / "vllm.log") as process:
+    with process_group(command, environment, folder / "vllm.log") as process:
         shown = " ".join(["python", *module, *peer_flags(Path("MODEL"))])
         server = Server("vllm serve", shown, process.pid, port, "/v1/chat/completions", None)
-        yield _when_ready(server, process, folder / "vllm.log")
+        yield when_ready(server, process, folder / "vllm.log", _CHAT_PROBE)
 
 
 def peer_flags(weights: Path) -> list[str]:
@@ -124,22 +137,17 @@ def peer_flags(weights: Path) -> list[str]:
     return [*flags, "--no-enable-log-requests", "--disable-uvicorn-access-log"]
 
 
-def _backend(weights: Path) -> str:
-    """JSON is YAML."""
-    options = dict(ENGINE_OPTIONS)
-    return json.dumps(
-        {
-            "engine": "vllm_chat",
-            "modality": "chat",
-            "frontends": [MODEL],
-            "weights": str(weights),
-            "licence": "as the model's",
-            "context_window": _CONTEXT_WINDOW,
-            "preload": True,
-            "options": options,
-        },
-        indent=2,
-    )
+def _backend(weights: Path) -> dict[str, object]:
+    return {
+        "engine": "vllm_chat",
+        "modality": "chat",
+        "frontends": [MODEL],
+        "weights": str(weights),
+        "licence": "as the model's",
+        "context_window": _CONTEXT_WINDOW,
+        "preload": True,
+        "options": dict(ENGINE_OPTIONS),
+    }
 
 
 def _install_peer_packages(engines_python: Path, packages: Path, environment: dict[str, str]) -> None:
@@ -150,7 +158,7 @@ def _install_peer_packages(engines_python: Path, packages: Path, environment: di
 
 
 @contextmanager
-def _process(
+def process_group(
     command: list[str], environment: dict[str, str], log: Path
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A process group that is gone afterwards."""
@@ -169,15 +177,16 @@ def _process(
             process.wait()
 
 
-def _when_ready(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> Server:
-    """Returns when the model has answered. Raises ServerFailed."""
-    body = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+def when_ready(
+    server: Server, process: "subprocess.Popen[bytes]", log: Path, probe: dict[str, object]
+) -> Server:
+    """Returns when the model has answered `probe`. Raises ServerFailed."""
     headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             url = f"http://127.0.0.1:{server.port}{server.path}"
-            if httpx.post(url, json=body, headers=headers, timeout=60.0).status_code == 200:
+            if httpx.post(url, json=probe, headers=headers, timeout=60.0).status_code == 200:
                 return server
         except httpx.TransportError:
             pass
@@ -185,7 +194,7 @@ def _when_ready(server: Server, process: "subprocess.Popen[bytes]", log: Path) -
     raise ServerFailed(f"{server.name} did not become ready: see {log}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,5 +1,12 @@
 """The OpenAI surface: thin translations, no envelope. A new endpoint is a file here and a line in ROUTERS."""
 
-from server.openai import chat, completions, images, models
+from server.openai import chat, completions, embeddings, images, models, rerank
 
-ROUTERS = (chat.router, completions.router, images.router, models.router)
+ROUTERS = (
+    chat.router,
+    completions.router,
+    embeddings.router,
+    images.router,
+    models.router,
+    rerank.router,
+)

@@ -3,6 +3,7 @@
 from server.routes import (
     backends,
     chat,
+    embed,
     generate,
     health,
     images,
@@ -12,11 +13,13 @@ from server.routes import (
     models,
     reference,
     requests,
+    rerank,
 )
 
 ROUTERS = (
     backends.router,
     chat.router,
+    embed.router,
     generate.router,
     health.router,
     images.router,
@@ -25,5 +28,6 @@ ROUTERS = (
     media.router,
     models.router,
     reference.router,
+    rerank.router,
     requests.router,
 )

@@ -1,7 +1,7 @@
 """`responses` of routes for the API's description, with examples made by the code that makes the answers."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engines.contract.chat import Delta
@@ -36,9 +36,9 @@ _INFERENCE_ERRORS = _LISTING_ERRORS | {
 }
 
 
-def example_heading(prefix: str) -> Heading:
+def example_heading(prefix: str, model: str = "starter/chat") -> Heading:
     """As `new_heading`, but always the same."""
-    return Heading(f"{prefix}-0123456789abcdef01234567", EXAMPLE_TIME, "starter/chat")
+    return Heading(f"{prefix}-0123456789abcdef01234567", EXAMPLE_TIME, model)
 
 
 def native_inference(renderer: Renderer, streaming: Renderer) -> Responses:
@@ -55,6 +55,20 @@ def image_answers(renderer: Renderer, *, openai: bool) -> Responses:
     """As the others; one renderer, since only the end of the stream depends on what came before."""
     errors = _openai_errors(_INFERENCE_ERRORS) if openai else _native_errors(_INFERENCE_ERRORS)
     return {200: _answers(renderer, renderer, _PICTURES)} | errors
+
+
+def native_inference_errors() -> Responses:
+    return _native_errors(_INFERENCE_ERRORS)
+
+
+def openai_inference_errors() -> Responses:
+    return _openai_errors(_INFERENCE_ERRORS)
+
+
+def whole_answer(renderer: Renderer, items: Sequence[Item], usage: Usage) -> Responses:
+    """Of a route that never streams."""
+    example = json.loads(renderer.whole(items, usage))
+    return {200: {"description": "The answer", "content": {"application/json": {"example": example}}}}
 
 
 def native_listing() -> Responses:

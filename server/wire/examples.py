@@ -1,6 +1,10 @@
-"""Request bodies that /docs offers to try. They fit the starter model."""
+"""Request bodies that /docs offers to try, and answers where no text shows one. They fit the starter models."""
 
+import struct
 from typing import Any
+
+from engines.contract.embed import Scores, Vectors
+from engines.contract.types import Usage
 
 _MODEL = "starter/chat"
 _WEATHER_TOOL = {
@@ -51,3 +55,23 @@ COMPLETION: dict[str, dict[str, Any]] = {
     "prompt": {"model": _MODEL, "prompt": "The capital of France is", "max_tokens": 8, "temperature": 0},
     "several": {"model": _MODEL, "prompt": ["One, two,", "Red, green,"], "max_tokens": 8},
 }
+EMBED: dict[str, dict[str, Any]] = {
+    "text": {"model": "starter/embed", "input": "How do I bake bread?"},
+    "several": {
+        "model": "starter/embed",
+        "input": ["A loaf of bread.", "The night train."],
+        "dimensions": 64,
+    },
+}
+VECTORS = (Vectors(0, 4, struct.pack("<4f", 0.5, -0.5, 0.5, -0.5)),)
+EMBED_USAGE = Usage(8, 0)
+RERANK: dict[str, dict[str, Any]] = {
+    "documents": {
+        "model": "starter/rerank",
+        "query": "How do I bake bread?",
+        "documents": ["The night train.", "Knead the dough, let it rise, then put it into a hot oven."],
+        "top_n": 1,
+    }
+}
+SCORES = (Scores(0, (0.015625, 0.96875)),)
+RERANK_USAGE = Usage(40, 0)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from engines.contract.chat import ChatRequest, Delta, GenerateRequest, Message, Sampling
+from engines.contract.chat import ChatRequest, Delta, Message, Sampling
 from engines.contract.codec import FrameReader, encode, gateway_reader
 from engines.contract.frames import (
     PROTOCOL_VERSION,
@@ -29,13 +29,15 @@ from engines.contract.frames import (
     Stats,
     ToWorker,
 )
+from engines.contract.requests import Item
+from engines.contract.requests import Request as AnyRequest
 from engines.contract.spec import BackendSpec
 from engines.contract.types import FinishReason, Priority, Usage
 
 ROOT = Path(__file__).resolve().parents[2]
 EXIT_TIMEOUT_S = 40.0
 Ending = Done | Failed | None
-Event = Accepted | Delta | Done | Failed
+Event = Accepted | Item | Done | Failed
 
 
 class Answer:
@@ -43,6 +45,7 @@ class Answer:
 
     def __init__(self, events: list[Event], end: Ending) -> None:
         self.events = events
+        self.items = [event for event in events if not isinstance(event, Accepted | Done | Failed)]
         self.deltas = [event for event in events if isinstance(event, Delta)]
         self.end = end
 
@@ -146,17 +149,13 @@ class Peer:
         await self.has_stats.wait()
         return next(frame for frame in reversed(self.others) if isinstance(frame, Stats))
 
-    def start(
-        self, request: ChatRequest | GenerateRequest, priority: Priority = Priority.DEFAULT
-    ) -> "Request":
+    def start(self, request: AnyRequest, priority: Priority = Priority.DEFAULT) -> "Request":
         id = next(self._ids)
         self._queues[id] = asyncio.Queue()
         self.send(Start(id, request, priority))
         return Request(self, id, self._queues[id])
 
-    async def ask(
-        self, request: ChatRequest | GenerateRequest, priority: Priority = Priority.DEFAULT
-    ) -> Answer:
+    async def ask(self, request: AnyRequest, priority: Priority = Priority.DEFAULT) -> Answer:
         return await self.start(request, priority).answer()
 
 

@@ -97,3 +97,27 @@ def test_model_without_the_capability_is_refused(modality: Modality, request_: R
         check_capabilities(incapable, request_)
 
     assert refusal.value.details[0].field == field
+
+
+TOO_LONG = "x" * 80_000
+
+
+@pytest.mark.parametrize(
+    ("modality", "request_", "field"),
+    [
+        (Modality.EMBEDDING, EmbedRequest((TOO_LONG,)), "input"),
+        (Modality.EMBEDDING, EmbedRequest(("hi", TOO_LONG)), "input.1"),
+        (Modality.RERANK, RerankRequest(TOO_LONG, ("ho",)), "query"),
+        (Modality.RERANK, RerankRequest("hi", ("ho", TOO_LONG)), "documents.1"),
+    ],
+)
+def test_text_that_cannot_fit_is_refused_before_a_tokenizer_reads_it(
+    modality: Modality, request_: EmbedRequest | RerankRequest, field: str
+) -> None:
+    able = msgspec.structs.replace(spec(), modality=modality)
+
+    with pytest.raises(ServiceError) as refusal:
+        check_capabilities(able, request_)
+
+    assert refusal.value.details[0].field == field
+    check_capabilities(able, msgspec.structs.replace(request_, truncate=True))

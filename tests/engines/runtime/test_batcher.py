@@ -116,3 +116,31 @@ async def test_progress_arrives_on_the_event_loop(batcher: Batcher[str, str], pr
     await batcher.run("a", 0, lambda step, num_steps: told.append((step, num_steps)))
 
     assert told == [(1, 2)]
+
+
+async def test_pieces_of_one_request_are_answered_in_order(batcher: Batcher[str, str], press: Press) -> None:
+    assert await batcher.run_all(list("abcd"), 0) == ["A", "B", "C", "D"]
+    assert press.batches == [["a", "b", "c"], ["d"]]
+
+
+async def test_cancelled_request_leaves_no_piece_to_compute(batcher: Batcher[str, str], press: Press) -> None:
+    first = await hold(batcher, press)
+    unwanted = asyncio.create_task(batcher.run_all(list("abcdefgh"), 0))
+    wanted = asyncio.create_task(batcher.run("wanted", 0))
+    await asyncio.sleep(0)
+
+    unwanted.cancel()
+    press.gate.set()
+    await asyncio.gather(first, unwanted, wanted, return_exceptions=True)
+
+    assert press.batches == [["first"], ["wanted"]]
+
+
+async def test_failed_piece_ends_its_request_and_what_has_not_begun(
+    batcher: Batcher[str, str], press: Press
+) -> None:
+    with pytest.raises(ValueError, match="bad"):
+        await batcher.run_all(["a", "bad", "bad", "d", "e", "f", "g"], 0)
+    await batcher.run("later", 0)
+
+    assert press.batches == [["a", "bad", "bad"], ["d", "e", "f"], ["later"]]

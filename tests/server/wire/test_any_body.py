@@ -12,7 +12,9 @@ from engines.contract.errors import ErrorCode
 from server.errors import ServiceError
 from server.wire.chat_body import ChatBody, parse
 from server.wire.completion_body import CompletionBody, parse_completion
+from server.wire.embed_body import EmbedBody, parse_embed
 from server.wire.json_body import validate
+from server.wire.rerank_body import RerankBody, parse_rerank
 from tests.server.wire.chats import CALL, WEATHER_TOOL, talk
 
 ODD: list[Any] = [
@@ -51,6 +53,14 @@ CHAT = talk(
     metadata={"a": "b"},
 )
 COMPLETION: dict[str, Any] = {"model": "m", "prompt": [[1, 2]], "stop": ["a"], "logprobs": 1, "n": 2}
+EMBED: dict[str, Any] = {
+    "model": "m",
+    "input": ["a", "b"],
+    "dimensions": 2,
+    "task": "query",
+    "truncate": True,
+}
+RERANK: dict[str, Any] = {"model": "m", "query": "q", "documents": ["a", {"text": "b"}], "top_n": 1}
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -79,13 +89,16 @@ def mutated(body: dict[str, Any], chance: random.Random) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize("kind", ["chat", "completion"])
+BODIES = {"chat": CHAT, "completion": COMPLETION, "embed": EMBED, "rerank": RERANK}
+
+
+@pytest.mark.parametrize("kind", BODIES)
 def test_mutated_bodies(kind: str) -> None:
     chance = random.Random(7)
     outcomes: list[object] = []
 
     for _ in range(2000):
-        body = mutated(CHAT if kind == "chat" else COMPLETION, chance)
+        body = mutated(BODIES[kind], chance)
         outcomes.append(outcome(kind, json.dumps(body).encode()))
 
     refusals = [item for item in outcomes if isinstance(item, ServiceError)]
@@ -98,8 +111,14 @@ def test_mutated_bodies(kind: str) -> None:
 def outcome(kind: str, raw: bytes) -> object:
     """The request, or the refusal."""
     try:
-        if kind == "chat":
-            return parse(validate(raw, ChatBody))
-        return parse_completion(validate(raw, CompletionBody))
+        match kind:
+            case "chat":
+                return parse(validate(raw, ChatBody))
+            case "embed":
+                return parse_embed(validate(raw, EmbedBody))
+            case "rerank":
+                return parse_rerank(validate(raw, RerankBody))
+            case _:
+                return parse_completion(validate(raw, CompletionBody))
     except ServiceError as refusal:
         return refusal

@@ -1,0 +1,1 @@
+"""What makes the engines on sentence-transformers long: reading, batching, loading, computing."""
