@@ -7,6 +7,8 @@ Prints a table and writes all samples to .hearth/bench/.
 """
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 from benchmark import embed
@@ -17,6 +19,7 @@ from server.settings import load_settings
 
 def main() -> None:
     options = _parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all three are stopped then, too
     folder = Path(".hearth/bench/embed").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     samples = embed.measure(
