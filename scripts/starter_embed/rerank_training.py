@@ -4,7 +4,7 @@ It knows nothing of where texts come from: they come as token ids.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import torch
@@ -15,8 +15,7 @@ from transformers import BertForSequenceClassification
 from starter_embed.rankings import Scored, draw_scored
 from starter_embed.training import Progress, pad, report
 
-QUERIES_PER_BATCH = 24
-PART_ROWS = 24
+PART_ROWS = 32
 RATE = 5e-4
 
 Row = tuple[list[int], list[int]]
@@ -31,9 +30,12 @@ def train_reranker(
     vectors: Tensor,
     num_steps: int,
     seed: int,
+    on_checkpoint: Callable[[Progress], None],
+    checkpoint_steps: int,
 ) -> Progress:
     """Train ``model`` in place. ``ids`` are of whole texts, special tokens included; ``pairs`` are their positions."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=RATE, total_steps=num_steps, pct_start=0.1
     )
@@ -46,24 +48,23 @@ def train_reranker(
         loss, num_tokens = _loss(model, ids, scored)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
         elapsed_s = time.process_time() - started
         progress = Progress(progress.steps + 1, progress.tokens + num_tokens, elapsed_s)
         report(progress, loss.item())
+        if progress.steps % checkpoint_steps == 0 and progress.steps < num_steps:
+            model.eval()
+            on_checkpoint(progress)
+            model.train()
     model.eval()
     return progress
 
 
 def _batches(rng: Random, pairs: list[tuple[int, int]], vectors: Tensor) -> Iterator[list[Scored]]:
     while True:
-        batch: list[Scored] = []
-        for scored in draw_scored(rng, pairs, vectors):
-            batch.append(scored)
-            if len(batch) == QUERIES_PER_BATCH:
-                yield batch
-                batch = []
+        yield from draw_scored(rng, pairs, vectors)
 
 
 def _loss(
@@ -73,10 +74,7 @@ def _loss(
     rows = [(ids[one.query], ids[passage][1:]) for one in scored for passage in one.passages]
     logits = torch.cat([_logits(model, part) for part in _of_like_length(rows)])[_back_in_order(rows)]
     targets = torch.tensor([target for one in scored for target in one.targets])
-    lists = torch.nn.utils.rnn.pad_sequence(
-        list(logits.split([len(one.passages) for one in scored])), batch_first=True, padding_value=-1e4
-    )
-    right_first = cross_entropy(lists, torch.zeros(len(scored), dtype=torch.long))
+    right_first = cross_entropy(logits.reshape(len(scored), -1), torch.zeros(len(scored), dtype=torch.long))
     return binary_cross_entropy_with_logits(logits, targets) + 0.5 * right_first, sum(
         len(query) + len(passage) for query, passage in rows
     )

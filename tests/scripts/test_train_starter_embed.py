@@ -107,11 +107,13 @@ def test_drawn_ranking_begins_with_the_partner_and_targets_follow_the_teacher() 
     vectors = normalize(torch.randn(40, 8, generator=torch.Generator().manual_seed(0)), dim=1)
     pairs = [(index, index + 20) for index in range(20)]
 
-    for scored in rankings.draw_scored(Random(0), pairs, vectors):
-        assert scored.passages[0] == scored.query + 20
-        assert scored.targets[0] == 1.0
+    drawn = [scored for batch in rankings.draw_scored(Random(0), pairs, vectors) for scored in batch]
+
+    assert sorted(scored.query for scored in drawn) == list(range(20))
+    for scored in drawn:
+        assert (scored.passages[0], scored.targets[0]) == (scored.query + 20, 1.0)
+        assert scored.passages[0] not in scored.passages[1:]
         assert all(0 <= target <= 0.5 for target in scored.targets[1:])
-        assert scored.query + 20 not in scored.passages[1:3]
 
 
 def test_rows_come_back_in_their_order() -> None:
