@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,13 @@ from tests.engines.running_worker import ROOT
 RUN_PYTEST = "import sys; sys.path.append(sys.argv.pop(1)); import pytest; sys.exit(pytest.main())"
 
 
+TRAINING = sorted((ROOT / "tests/scripts").glob("test_train_starter_*.py"))
+
+
 @pytest.mark.vllm
-def test_training_of_the_starter_chat_model() -> None:
+@pytest.mark.parametrize("tests", TRAINING, ids=lambda file: file.stem)
+def test_training_of_the_starter_models(tests: Path) -> None:
     """This environment comes last on the path, so that the engines' packages are the ones tested."""
-    tests = ROOT / "tests/scripts/test_train_starter_chat.py"
     command = [
         engines_python(),
         "-c",
