@@ -24,7 +24,7 @@ from engines.whisper_parts.options import Options
 
 _MAX_INITIAL_TIMESTAMP = 50  # of 0.02 s: Whisper's own default, 1 s
 _PREPENDED = "\"'“¿([{-"  # Whisper's own: punctuation that belongs to the word after it,
-_APPENDED = "\"'.。,，!！?？:：”)]}、"  # and to the word before
+_APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  # and to the word before
 
 
 class Piece:

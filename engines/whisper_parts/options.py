@@ -22,8 +22,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Search, with Whisper's own defaults:
     `beam_size`: candidates at temperature 0. `temperatures`: tried in turn while a result is too repetitive
     (`compression_ratio_threshold`) or too unlikely (`log_prob_threshold`); a request's own `temperature` is used alone.
-    `best_of`: samples drawn at temperatures above 0. `no_speech_threshold`: windows that are silence with more than this
-    probability are left out if they are also unlikely.
+    `best_of`: samples drawn at temperatures above 0. `no_speech_threshold`: windows that are silence with more than
+    this probability are left out if they are also unlikely.
 
     Sound:
     `vad`: look for speech first and skip the rest. `window_s`: longest stretch that is heard at once; cuts are made at
