@@ -123,11 +123,9 @@ class Serving:
     def _check(self, request: TranscribeRequest) -> None:
         """Raises EngineError(VALIDATION_ERROR)."""
         if request.language is not None and request.language not in self._languages:
-            few = len(self._languages) <= 8
-            known = (
-                ", ".join(self._languages) if few else f"one of the model's {len(self._languages)} languages"
-            )
-            raise EngineError(ErrorCode.VALIDATION_ERROR, f"must be {known}", field="language")
+            num = len(self._languages)
+            known = ", ".join(self._languages) if num <= 8 else f"the codes of the model's {num} languages"
+            raise EngineError(ErrorCode.VALIDATION_ERROR, f"must be one of {known}", field="language")
         if request.task == "translate" and not self._model.model.is_multilingual:
             raise EngineError(ErrorCode.VALIDATION_ERROR, "does not translate speech", field="model")
 
