@@ -13,7 +13,11 @@ from engines.whisper_parts.windows import Cut, Span, Window, cut_block
 # The first block is short, so that the first words of a long file come soon; all are short, so that the files of
 # others need not wait long.
 _FIRST_BLOCK_S = 60
-_BLOCK_S = 120
+_BLOCK_S = 240
+_LEAD_S = (
+    8  # so much before a block is listened to again: the search for speech remembers what it has just heard
+)
+_VAD_FRAME = 512  # samples; blocks keep to the grid of the file
 _SEARCH_S = 5  # without a search for speech, a window ends at the quietest place of its last seconds
 _QUIET_S = 0.2
 
@@ -56,8 +60,10 @@ class Preparer:
 
     def _cut_at_pauses(self, samples: "np.ndarray", block: Span) -> Cut:
         start, end = block
-        found = get_speech_timestamps(_as_float(samples[start:end]), self._vad_options)
-        spans = [(start + int(speech["start"]), start + int(speech["end"])) for speech in found]
+        lead = max(0, start - _LEAD_S * SAMPLE_RATE_HZ) // _VAD_FRAME * _VAD_FRAME
+        found = get_speech_timestamps(_as_float(samples[lead:end]), self._vad_options)
+        spans = [(max(start, lead + int(each["start"])), lead + int(each["end"])) for each in found]
+        spans = [span for span in spans if span[1] > span[0]]
         return cut_block(spans, block=block, total=len(samples), longest=self._longest)
 
     def _cut_anywhere(self, samples: "np.ndarray", start: int) -> Cut:
