@@ -29,6 +29,15 @@ def wav(samples: bytes, rate_hz: int = 16000) -> bytes:
     return file.getvalue()
 
 
+def repeated(path: Path, seconds: float) -> bytes:
+    """The sound of a WAV file of ours, again and again, with pauses."""
+    sound = path.read_bytes()
+    place = sound.index(b"data") + 8
+    once = sound[place:] + b"\xff" * 16000  # silence in mu-law
+    times = round(seconds * 16000 / len(once))
+    return _with_sizes(sound[:place] + once * times, len(once) * times)
+
+
 def bad_files() -> dict[str, tuple[bytes, str]]:
     """File name to content and to words of the refusal."""
     unknown = "not a sound file of a known format"

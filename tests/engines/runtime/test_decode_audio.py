@@ -39,8 +39,14 @@ async def refusal(decoder: MediaDecoder, path: str, limits: DecodeLimits = LIMIT
     return caught.value
 
 
-def children_of(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+async def number_of_children(pid: int, expected: int) -> None:
+    """Returns when the process has so many."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    async with asyncio.timeout(GONE_S):
+        while True:
+            if len((await asyncio.to_thread(children.read_text)).split()) == expected:
+                return
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("form", sounds.FORMATS)
@@ -101,23 +107,19 @@ async def test_cancelling_kills_the_child(decoder: MediaDecoder, tmp_path: Path)
     parent = decoder.pid
     assert parent is not None
     task = asyncio.create_task(decoder.decode_audio(path, DecodeLimits(max_audio_s=9 * 3600, timeout_s=90)))
-    async with asyncio.timeout(GONE_S):
-        while not children_of(parent):
-            await asyncio.sleep(0.01)
+    await number_of_children(parent, 1)
 
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
-    async with asyncio.timeout(GONE_S):
-        while children_of(parent):
-            await asyncio.sleep(0.01)
+    await number_of_children(parent, 0)
 
 
 async def test_a_dead_decoder_is_started_again(decoder: MediaDecoder) -> None:
     parent = decoder.pid
     assert parent is not None
     os.kill(parent, 9)
-    os.waitid(os.P_PID, parent, os.WEXITED | os.WNOWAIT)
+    await asyncio.to_thread(os.waitid, os.P_PID, parent, os.WEXITED | os.WNOWAIT)
 
     sound = await decoder.decode_audio(str(sounds.camera("wav")), LIMITS)
 
