@@ -16,18 +16,20 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of a backend with `engine: whisper_transcribe`.
 
     Model:
-    `compute_type`: number format of the weights in memory; `auto` is the folder's own, or the nearest that the device
-    can compute in. `num_threads`: on a CPU half the processors unless given.
+    `compute_type`: number format of the weights in memory; `auto` is the folder's own or the nearest possible.
+    `num_threads`: on a CPU half the processors unless given.
 
     Search, with Whisper's own defaults:
-    `beam_size`: candidates at temperature 0. `temperatures`: tried in turn while a result is too repetitive
-    (`compression_ratio_threshold`) or too unlikely (`log_prob_threshold`); a request's own `temperature` is used alone.
-    `best_of`: samples drawn at temperatures above 0. `no_speech_threshold`: windows that are silence with more than
-    this probability are left out if they are also unlikely.
+    `beam_size`: candidates at temperature 0. `best_of`: samples drawn at temperatures above 0.
+    `temperatures`: tried in turn while a result is poor; a request's own `temperature` is used alone.
+    `compression_ratio_threshold`: a result that compresses better is repetitive, and so poor.
+    `log_prob_threshold`: a result whose tokens are less likely on average is poor.
+    `no_speech_threshold`: an unlikely result is left out if silence is more probable than this.
 
     Sound:
-    `vad`: look for speech first and skip the rest. `window_s`: longest stretch that is heard at once; cuts are made at
-    pauses. `max_batch_windows`: most windows, of any requests, computed together; unset is 16 on a GPU, 4 on a CPU.
+    `vad`: look for speech first and skip the rest; without it windows end where it is quietest.
+    `window_s`: longest stretch that is heard at once; cuts are made at pauses.
+    `max_batch_windows`: most windows, of any requests, computed together; unset is 16 on a GPU, 4 on a CPU.
     `max_audio_s`: longest file. `decode_timeout_s`: longest time for decoding a file to samples.
     """
 
