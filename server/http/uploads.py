@@ -54,8 +54,14 @@ class Upload:
             await self.flush()
 
     async def flush(self) -> None:
+        """Cancelled, it still waits for the disk, so that nothing is written after `discard`."""
         buffer, self._buffer = self._buffer, bytearray()
-        await asyncio.to_thread(_append, self.path, buffer)
+        writing = asyncio.create_task(asyncio.to_thread(_append, self.path, buffer), name="upload.write")
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.gather(writing, return_exceptions=True)
+            raise
 
     def discard(self) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -1,5 +1,6 @@
 """What is uploaded lies on disk under names of ours, bounded, and is gone with its request."""
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -60,6 +61,26 @@ async def test_no_room_on_the_disk_is_told(spool: Spool) -> None:
         await upload.flush()
 
     assert caught.value.code is ErrorCode.INTERNAL_ERROR
+
+
+async def test_cancelled_writing_ends_before_the_file_is_removed(tmp_path: Path) -> None:
+    """A pipe without a reader is a disk that takes its time."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    upload = Upload(path, 10)
+    await upload.add(b"x")
+    flushing = asyncio.create_task(upload.flush())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    flushing.cancel()
+    done, _ = await asyncio.wait([flushing], timeout=0.05)
+    assert done == set()
+    written = await asyncio.to_thread(path.read_bytes)
+
+    with pytest.raises(asyncio.CancelledError):
+        await flushing
+    assert written == b"x"
 
 
 def test_sweep_removes_what_is_left(tmp_path: Path) -> None:
