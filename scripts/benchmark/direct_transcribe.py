@@ -1,6 +1,6 @@
 """Bare faster-whisper, as a program of its own in the engines' environment: a path a line in, seconds and text out.
 
-python direct_transcribe.py WEIGHTS
+python direct_transcribe.py WEIGHTS LANGUAGE
 """
 
 import json
@@ -17,7 +17,9 @@ def main() -> None:
     batched = BatchedInferencePipeline(model)
     for line in sys.stdin:
         begun_at = time.perf_counter()
-        segments, _ = batched.transcribe(line.strip(), batch_size=BATCH, without_timestamps=False)
+        segments, _ = batched.transcribe(
+            line.strip(), language=sys.argv[2], batch_size=BATCH, without_timestamps=False
+        )
         text = "".join(segment.text for segment in segments).strip()
         print(json.dumps({"seconds": time.perf_counter() - begun_at, "text": text}), flush=True)
 
