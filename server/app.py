@@ -20,6 +20,7 @@ from server.http.disconnect import CancelOnDisconnect
 from server.http.draining import DrainHooks
 from server.http.guards import Guards
 from server.http.readiness import Readiness
+from server.http.uploads import Spool, UploadRoute
 from server.keys import KeyRing
 from server.media import open_media
 from server.openai import ROUTERS as OPENAI_ROUTERS
@@ -56,6 +57,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         metrics=metrics,
         estimates=estimate_memory(backends),
         remote=RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes),
+        uploads=Spool(settings.data_dir / "uploads", settings.max_upload_bytes),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 
@@ -66,6 +68,7 @@ def create_app(services: Services) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(services.uploads.sweep)
         tasks = [
             asyncio.create_task(services.keys.run(), name="keys.run"),
             asyncio.create_task(services.media.run(), name="media.run"),
@@ -87,7 +90,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         middleware=[  # outermost first
             Middleware(RequestContext, metrics=services.metrics),
-            Middleware(Guards, settings=settings),
+            Middleware(Guards, settings=settings, upload_paths=_upload_paths()),
             Middleware(Authentication, keys=services.keys, public_paths=public_paths(settings)),
             Middleware(CancelOnDisconnect, metrics=services.metrics),
         ],
@@ -97,6 +100,11 @@ def create_app(services: Services) -> FastAPI:
     for router in (*OPENAI_ROUTERS, *NATIVE_ROUTERS):  # looked through in this order: the busiest first
         app.include_router(router)
     return app
+
+
+def _upload_paths() -> frozenset[str]:
+    routes = (route for router in (*OPENAI_ROUTERS, *NATIVE_ROUTERS) for route in router.routes)
+    return frozenset(route.path for route in routes if isinstance(route, UploadRoute))
 
 
 def drain_hooks(services: Services) -> DrainHooks:

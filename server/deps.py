@@ -12,6 +12,7 @@ from server.caller import Caller, Permission
 from server.errors import ServiceError
 from server.gateway import Gateway
 from server.http.readiness import Readiness
+from server.http.uploads import Spool
 from server.keys import KeyRing
 from server.media import MediaStore
 from server.remote import RemoteFiles
@@ -35,6 +36,7 @@ class Services:
     media: MediaStore
     metrics: Metrics
     remote: RemoteFiles
+    uploads: Spool
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

@@ -69,7 +69,8 @@ class ServiceError(Exception):
     @classmethod
     def from_engine(cls, error: EngineError) -> "ServiceError":
         details = (FieldProblem(error.field, error.message),) if error.field else ()
-        return cls(error.code, error.message, details=details, retry_after_s=error.retry_after_s)
+        message = f"{error.field}: {error.message}" if error.field else error.message
+        return cls(error.code, message, details=details, retry_after_s=error.retry_after_s)
 
 
 def invalid(field: str, message: str) -> ServiceError:

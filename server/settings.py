@@ -93,6 +93,9 @@ class Settings(BaseModel):
         (),
         description="Hosts that images in chats may be fetched from by https, comma-separated; none by default.",
     )
+    max_upload_bytes: PositiveInt = Field(
+        25 * 1024 * 1024, description="Largest file of a request that takes one; above it 413."
+    )
     max_header_bytes: PositiveInt = Field(
         32 * 1024, description="Largest sum of header names and values; above it 400."
     )

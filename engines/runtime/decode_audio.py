@@ -31,11 +31,11 @@ _DEMUXERS = (
 )
 # Decoders of sound only, so that probing a film never starts one for pictures.
 _CODECS = (
-    "aac aac_fixed aac_latm ac3 ac3_fixed eac3 adpcm_g722 adpcm_g726 adpcm_ima_qt adpcm_ima_wav adpcm_ms adpcm_swf "
-    "alac amrnb amrwb ape cook dca flac gsm gsm_ms mp1 mp1float mp2 mp2float mp3 mp3float nellymoser opus libopus "
-    "pcm_alaw pcm_f32be pcm_f32le pcm_f64be pcm_f64le pcm_mulaw pcm_s16be pcm_s16le pcm_s24be pcm_s24le pcm_s32be "
-    "pcm_s32le pcm_s8 pcm_u8 pcm_u16le pcm_u24le pcm_u32le speex libspeex tak tta vorbis libvorbis wavpack "
-    "wmalossless wmapro wmav1 wmav2 wmavoice"
+    "aac aac_fixed aac_latm ac3 ac3_fixed eac3 adpcm_g722 adpcm_g726 adpcm_ima_qt adpcm_ima_wav adpcm_ms "
+    "adpcm_swf alac amrnb amrwb ape cook dca flac gsm gsm_ms mp1 mp1float mp2 mp2float mp3 mp3float "
+    "nellymoser opus libopus pcm_alaw pcm_f32be pcm_f32le pcm_f64be pcm_f64le pcm_mulaw pcm_s16be "
+    "pcm_s16le pcm_s24be pcm_s24le pcm_s32be pcm_s32le pcm_s8 pcm_u8 pcm_u16le pcm_u24le pcm_u32le speex "
+    "libspeex tak tta vorbis libvorbis wavpack wmalossless wmapro wmav1 wmav2 wmavoice"
 )
 _OPTIONS = {
     "format_whitelist": _DEMUXERS.replace(" ", ","),

@@ -89,6 +89,11 @@ class MediaDecoder:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """Of the decoding process, whose children do the work."""
+        return None if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Start the process, or a new one if it has died. Blocks for a few milliseconds."""
         self.close()

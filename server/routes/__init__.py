@@ -14,6 +14,7 @@ from server.routes import (
     reference,
     requests,
     rerank,
+    transcribe,
 )
 
 ROUTERS = (
@@ -30,4 +31,5 @@ ROUTERS = (
     reference.router,
     rerank.router,
     requests.router,
+    transcribe.router,
 )

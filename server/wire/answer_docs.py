@@ -41,14 +41,18 @@ def example_heading(prefix: str, model: str = "starter/chat") -> Heading:
     return Heading(f"{prefix}-0123456789abcdef01234567", EXAMPLE_TIME, model)
 
 
-def native_inference(renderer: Renderer, streaming: Renderer) -> Responses:
-    """Two renderers, since each keeps the state of one answer."""
-    return {200: _answers(renderer, streaming)} | _native_errors(_INFERENCE_ERRORS)
+def native_inference(
+    renderer: Renderer, streaming: Renderer, items: Sequence[Item] = _DELTAS, usage: Usage = _USAGE
+) -> Responses:
+    """Two renderers, since each keeps the state of one answer; `items` and `usage` are what they render."""
+    return {200: _answers(renderer, streaming, items, usage)} | _native_errors(_INFERENCE_ERRORS)
 
 
-def openai_inference(renderer: Renderer, streaming: Renderer) -> Responses:
+def openai_inference(
+    renderer: Renderer, streaming: Renderer, items: Sequence[Item] = _DELTAS, usage: Usage = _USAGE
+) -> Responses:
     """As `native_inference`."""
-    return {200: _answers(renderer, streaming)} | _openai_errors(_INFERENCE_ERRORS)
+    return {200: _answers(renderer, streaming, items, usage)} | _openai_errors(_INFERENCE_ERRORS)
 
 
 def image_answers(renderer: Renderer, *, openai: bool) -> Responses:
@@ -79,12 +83,14 @@ def openai_listing() -> Responses:
     return _openai_errors(_LISTING_ERRORS)
 
 
-def _answers(renderer: Renderer, streaming: Renderer, items: tuple[Item, ...] = _DELTAS) -> dict[str, Any]:
-    frames = streaming.items(items) + streaming.end(_USAGE) + DONE_FRAME
+def _answers(
+    renderer: Renderer, streaming: Renderer, items: Sequence[Item], usage: Usage = _USAGE
+) -> dict[str, Any]:
+    frames = streaming.items(items) + streaming.end(usage) + DONE_FRAME
     return {
         "description": "The answer, or with `stream: true` its events",
         "content": {
-            "application/json": {"example": json.loads(renderer.whole(items, _USAGE))},
+            "application/json": {"example": json.loads(renderer.whole(items, usage))},
             "text/event-stream": {"example": frames.decode()},
         },
     }

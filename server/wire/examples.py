@@ -4,6 +4,8 @@ import struct
 from typing import Any
 
 from engines.contract.embed import Scores, Vectors
+from engines.contract.requests import Item
+from engines.contract.transcribe import Segment, TranscriptInfo
 from engines.contract.types import Usage
 
 _MODEL = "starter/chat"
@@ -75,3 +77,18 @@ RERANK: dict[str, dict[str, Any]] = {
 }
 SCORES = (Scores(0, (0.015625, 0.96875)),)
 RERANK_USAGE = Usage(40, 0)
+TRANSCRIBE: dict[str, dict[str, Any]] = {
+    "text": {"file": "@speech.wav", "model": "starter/transcribe"},
+    "subtitles": {"file": "@film.mp4", "model": "starter/transcribe", "response_format": "srt"},
+    "words": {
+        "file": "@speech.wav",
+        "model": "starter/transcribe",
+        "response_format": "verbose_json",
+        "timestamp_granularities[]": "word",
+    },
+}
+TRANSCRIPT: tuple[Item, ...] = (
+    TranscriptInfo("en", 0.99, 1.69),
+    Segment(0, 0.0, 1.46, " turn on the light in the kitchen"),
+)
+TRANSCRIPT_USAGE = Usage(0, 9, audio_s=1.69)

@@ -17,6 +17,7 @@ from server.envelope import install_handlers
 from server.http.context import RequestContext
 from server.http.disconnect import CancelOnDisconnect
 from server.http.guards import Guards
+from server.http.uploads import Spool
 from server.keys import KeyRing
 from server.media import open_media
 from server.remote import RemoteFiles
@@ -40,6 +41,7 @@ def make_services(folder: Path, **settings: Any) -> Services:
         keys=keys,
         media=open_media(chosen),
         remote=RemoteFiles((), max_bytes=1),
+        uploads=Spool(chosen.data_dir / "uploads", chosen.max_upload_bytes),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )
 

@@ -1,5 +1,6 @@
 """All routes over fakes, without the layers in front of them, called in this process."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -11,6 +12,7 @@ from engines.contract.spec import BackendSpec, Capabilities, Frontend
 from engines.contract.types import Modality
 from server.caller import Caller, Permission
 from server.envelope import install_handlers
+from server.http.uploads import Spool
 from server.media import MediaStore
 from server.media.token import Signer
 from server.openai import ROUTERS as OPENAI_ROUTERS
@@ -40,9 +42,11 @@ def backend(backend_id: str, *slugs: str, max_output_tokens: int | None = 64) ->
 
 
 class Surface:
-    """An app with two backends: `be_a` (a/one, a/two) is ready, `be_b` (b/one) is stopped."""
+    """An app with two backends: `be_a` (a/one, a/two) is ready, `be_b` (b/one) is stopped. Files that clients send are
+    kept in `uploads`, which must exist if any does.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, uploads: Path = Path("/nowhere")) -> None:
         specs = (backend("be_a", "a/two", "a/one"), backend("be_b", "b/one", max_output_tokens=None))
         self.gateway = FakeGateway()
         self.supervisor = FakeSupervisor(
@@ -63,6 +67,7 @@ class Surface:
             gateway=self.gateway,
             supervisor=self.supervisor,
             media=self.media,
+            uploads=Spool(uploads, Settings().max_upload_bytes),
             estimates={"be_a": MemoryEstimate(300, 50)},
             remote=RemoteFiles((), max_bytes=1),
         )

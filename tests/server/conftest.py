@@ -19,8 +19,8 @@ def services(tmp_path: Path) -> Iterator[Services]:
 
 
 @pytest.fixture
-def surface() -> Surface:
-    return Surface()
+def surface(tmp_path: Path) -> Surface:
+    return Surface(tmp_path)
 
 
 @pytest.fixture

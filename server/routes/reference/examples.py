@@ -1,6 +1,7 @@
 """Examples in the API reference: a route's own bodies, and a curl call that can be pasted. Pure."""
 
 import json
+import shlex
 
 from server.routes.reference.fields import Schema, resolve
 
@@ -20,13 +21,15 @@ def smallest_body(operation: Schema, document: Schema) -> dict[str, str] | None:
     return None
 
 
-def curl(method: str, url: str, body: object = None, *, has_key: bool = True) -> str:
-    """A call for a POSIX shell that has the key in $KEY."""
+def curl(method: str, url: str, body: object = None, *, has_key: bool = True, is_form: bool = False) -> str:
+    """A call for a POSIX shell that has the key in $KEY. A form's file is given as `@name`."""
     usual = "GET" if body is None else "POST"
     parts = ["curl " + ("" if method == usual else f"-X {method} ") + url]
     if has_key:
         parts.append('-H "Authorization: Bearer $KEY"')
-    if body is not None:
+    if is_form and isinstance(body, dict):
+        parts += [f"-F {shlex.quote(f'{name}={value}')}" for name, value in body.items()]
+    elif body is not None:
         quoted = pretty_json(body).replace("'", "'\\''")
         parts += ['-H "Content-Type: application/json"', f"-d '{quoted}'"]
     return " \\\n  ".join(parts)

@@ -61,7 +61,8 @@ def call(operation: Operation, source: Source) -> str:
     bodies = [body for _, body in examples(operation.spec)]
     body = bodies[0] if bodies else smallest_body(operation.spec, source.openapi)
     has_key = operation.path not in source.public_paths
-    return curl(operation.method, source.base_url + operation.path, body, has_key=has_key)
+    is_form = "multipart/form-data" in operation.spec.get("requestBody", {}).get("content", {})
+    return curl(operation.method, source.base_url + operation.path, body, has_key=has_key, is_form=is_form)
 
 
 def _access(operation: Operation, source: Source) -> str:

@@ -192,3 +192,15 @@ async def test_after_the_body_there_is_no_deadline() -> None:
     )
 
     assert answer.messages == [{"type": "seen", "message": {"type": "http.disconnect"}}]
+
+
+async def test_upload_paths_take_larger_bodies_than_others() -> None:
+    settings = Settings(max_body_bytes=10, max_upload_bytes=100)
+    guards = Guards(Reader(), settings=settings, upload_paths=frozenset({"/up"}))
+    length = ("Content-Length", "5000")
+
+    upload = await call(guards, "/up", method="POST", headers=[length], receive=body_of(b"x" * 5000))
+    other = await call(guards, "/other", method="POST", headers=[length])
+    huge = await call(guards, "/up", method="POST", headers=[("Content-Length", "99999")])
+
+    assert (upload.status, other.status, huge.status) == (204, 413, 413)

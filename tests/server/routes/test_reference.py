@@ -9,6 +9,7 @@ import pytest
 from server.caller import Permission
 from server.errors import OUTWARD
 from server.routes.reference import render
+from server.routes.reference.examples import curl
 from tests.fakes.surface import Surface
 
 PATH_VALUES = {
@@ -175,6 +176,12 @@ def test_examples_are_calls_that_a_shell_takes_as_they_are() -> None:
     assert "curl http://127.0.0.1:8000/things" in page
     assert "-d &#x27;{&quot;text&quot;: &quot;it&#x27;\\&#x27;&#x27;s&quot;}&#x27;" in page
     assert "Body: other" in page
+
+
+def test_a_form_is_sent_part_by_part() -> None:
+    call = curl("POST", "/up", {"file": "@a.wav", "words": "it's"}, is_form=True)
+
+    assert call.splitlines()[2:] == ["  -F file=@a.wav \\", "  -F 'words=it'\"'\"'s'"]
 
 
 def test_a_body_without_an_example_gets_a_placeholder_for_what_is_required() -> None:

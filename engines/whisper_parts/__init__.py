@@ -1,0 +1,1 @@
+"""What the speech-to-text engine on faster-whisper is made of."""
