@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Options", "estimate", "voices"]
 
-_GREETINGS = ("Hello there.", "Привет, как дела?", "Γεια σου.", "你好。", "こんにちは。", "안녕하세요.", "مرحبا.", "नमस्ते।")
+_GREETINGS = ("Hello there.", "Привет.", "你好。", "こんにちは。", "안녕하세요.", "مرحبا.", "नमस्ते।")
 _WORKING_BYTES = 512 * 1024 * 1024  # activations of a long passage, and the libraries themselves
 
 
@@ -57,7 +57,9 @@ class Engine:
             if usages[0].audio_s == 0:
                 raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "the model computed no sound")
             return
-        raise EngineError(ErrorCode.VALIDATION_ERROR, "the model reads none of the scripts that it is tried with")
+        raise EngineError(
+            ErrorCode.VALIDATION_ERROR, "the model reads none of the scripts that it is tried with"
+        )
 
     async def speak(
         self, request: SpeechRequest, priority: Priority

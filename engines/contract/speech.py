@@ -47,7 +47,7 @@ class SpeechEngine(Protocol):
     """An engine of modality `audio` that speaks. Awaiting validates and admits; iterating yields chunks as sentences
     are made, then exactly one `Usage`. Closing the generator stops before the next sentence.
 
-    Its module also has a function `voices(spec, options) -> Sequence[VoiceCard]`, which reads nothing but its arguments.
+    Its module also has a function `voices(spec, options) -> Sequence[VoiceCard]`, which reads its arguments only.
     """
 
     async def speak(

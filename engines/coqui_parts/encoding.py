@@ -2,7 +2,9 @@
 
 import io
 import struct
+from collections.abc import Mapping
 from fractions import Fraction
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import av
@@ -32,7 +34,7 @@ class _Codec(NamedTuple):
     container: str
     name: str
     bit_rate: int | None = None
-    options: dict[str, str] = {}
+    options: Mapping[str, str] = MappingProxyType({})
 
 
 _CODECS = {
@@ -90,7 +92,7 @@ class _Compressed:
     def __init__(self, codec: _Codec, rate_hz: int, file_rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._sink = _Sink()
-        self._file = av.open(self._sink, "w", format=codec.container, options=codec.options)
+        self._file = av.open(self._sink, "w", format=codec.container, options=dict(codec.options))
         self._stream = self._file.add_stream(codec.name, rate=file_rate_hz, layout="mono")
         if codec.bit_rate is not None:
             self._stream.bit_rate = codec.bit_rate

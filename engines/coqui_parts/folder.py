@@ -14,7 +14,14 @@ from engines.contract.errors import EngineError, ErrorCode
 
 _CHECKPOINTS = ("model.safetensors", "model.pth", "model_file.pth")
 # The library opens these wherever they lead, also on other machines; only files of the folder are let through.
-_FILE_KEYS = ("speakers_file", "speaker_file", "d_vector_file", "language_ids_file", "stats_path", "scale_stats")
+_FILE_KEYS = (
+    "speakers_file",
+    "speaker_file",
+    "d_vector_file",
+    "language_ids_file",
+    "stats_path",
+    "scale_stats",
+)
 _DROPPED_KEYS = ("speaker_encoder_model_path", "speaker_encoder_config_path", "tokenizer_file")
 _OLD_PLACE = "TTS.tts.models.xtts"  # where XTTS v2's own checkpoint says that its classes are
 
@@ -22,7 +29,7 @@ _OLD_PLACE = "TTS.tts.models.xtts"  # where XTTS v2's own checkpoint says that i
 def read_config(folder: Path) -> Any:
     """The library's configuration object for the folder's `config.json`. Raises EngineError(VALIDATION_ERROR).
 
-    Names of files lead into the folder, names of classes into the library; whatever only training needs is switched off.
+    Names of files lead into the folder, names of classes into the library; what only training needs is switched off.
     """
     path = folder / "config.json"
     try:
@@ -68,7 +75,9 @@ def read_pickle(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def load_into(model: torch.nn.Module, weights: dict[str, torch.Tensor], *, without: tuple[str, ...] = ()) -> None:
+def load_into(
+    model: torch.nn.Module, weights: dict[str, torch.Tensor], *, without: tuple[str, ...] = ()
+) -> None:
     """Set the model's weights, all of them; those that begin with one of `without` are of no use for speaking."""
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(without)}
     try:

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _ENDS = ".!?…"
-_WIDE_ENDS = "。！？"  # no space follows them
-_CLOSING = "\"'”’»)]}"
+_WIDE_ENDS = "\u3002\uff01\uff1f"  # of Chinese and Japanese: no space follows them
+_CLOSING = "\"'\u201d\u2019»)]}"
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof sr jr st mt vs etc no vol fig approx dept est ca bzw usw nr z.b d.h e.g i.e a.m p.m".split()
+    re.split(
+        " ",
+        "mr mrs ms dr prof sr jr st mt vs etc no vol fig approx dept est e.g i.e a.m p.m ca bzw usw nr z.b d.h",
+    )
 )
 _LONGEST_ABBREVIATION = 8
-_PAUSES = ",;:、，；："
+_PAUSES = ",;:\u3001\uff0c\uff1b\uff1a"
 _BREAKS = re.compile(r"\s+")
 
 

@@ -55,7 +55,9 @@ class WholeModel:
         tokenizer = self._model.tokenizer
         if tokenizer.use_phonemes:
             return True  # which sounds a text has is known only when the phonemizer has read it
-        cleaned = tokenizer.text_cleaner(text, lang=language.split("-")[0]) if tokenizer.text_cleaner else text
+        cleaned = (
+            tokenizer.text_cleaner(text, lang=language.split("-")[0]) if tokenizer.text_cleaner else text
+        )
         return any(char.isalnum() and char in self._vocabulary for char in cleaned)
 
     def speak(self, utterance: Utterance) -> Iterator[Sound]:
@@ -104,4 +106,6 @@ def _check_voices(model: Any, options: Options) -> None:
             raise refused(f"options.voices.{name}.speaker must be one of {', '.join(names[:20])} ...")
         if voice.speaker is not None and voice.speaker not in names:
             known = ", ".join(names[:20]) or "none"
-            raise refused(f"options.voices.{name}.speaker `{voice.speaker}` is unknown; the model has {known}")
+            raise refused(
+                f"options.voices.{name}.speaker `{voice.speaker}` is unknown; the model has {known}"
+            )

@@ -40,7 +40,8 @@ class Xtts:
         self.languages = {name.split("-")[0]: name for name in config.languages}
         self.languages |= {name: name for name in config.languages}
         self._drawing = {
-            name: config[name] for name in ("temperature", "length_penalty", "repetition_penalty", "top_k", "top_p")
+            name: config[name]
+            for name in ("temperature", "length_penalty", "repetition_penalty", "top_k", "top_p")
         }
 
     @classmethod
@@ -51,7 +52,8 @@ class Xtts:
         folder = Path(spec.weights)
         model = _build(folder, config)
         weights = {
-            name.removeprefix("xtts."): tensor for name, tensor in read_weights(folder, options.checkpoint).items()
+            name.removeprefix("xtts."): tensor
+            for name, tensor in read_weights(folder, options.checkpoint).items()
         }
         load_into(model, weights, without=_TRAINING_KEYS)
         model.eval()  # also makes the GPT ready, with a key-value cache

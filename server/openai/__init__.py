@@ -1,6 +1,6 @@
 """The OpenAI surface: thin translations, no envelope. A new endpoint is a file here and a line in ROUTERS."""
 
-from server.openai import chat, completions, embeddings, images, models, rerank
+from server.openai import chat, completions, embeddings, images, models, rerank, speech
 
 ROUTERS = (
     chat.router,
@@ -9,4 +9,5 @@ ROUTERS = (
     images.router,
     models.router,
     rerank.router,
+    speech.router,
 )

@@ -14,6 +14,8 @@ from server.routes import (
     reference,
     requests,
     rerank,
+    speech,
+    voices,
 )
 
 ROUTERS = (
@@ -30,4 +32,6 @@ ROUTERS = (
     reference.router,
     rerank.router,
     requests.router,
+    speech.router,
+    voices.router,
 )

@@ -75,3 +75,7 @@ RERANK: dict[str, dict[str, Any]] = {
 }
 SCORES = (Scores(0, (0.015625, 0.96875)),)
 RERANK_USAGE = Usage(40, 0)
+SPEECH: dict[str, dict[str, Any]] = {
+    "sentence": {"model": "starter/speech", "input": "The kettle is on.", "response_format": "wav"},
+    "events": {"model": "starter/speech", "input": "One. Two. Three.", "stream_format": "sse"},
+}

@@ -196,7 +196,9 @@ def _save(
     more: dict[str, torch.Tensor] | None = None,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()} | (more or {})
+    weights = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()} | (
+        more or {}
+    )
     (config or model.config).save_json(str(folder / "config.json"))
     if as_pickle:
         torch.save({"model": weights, "step": 3}, folder / "model.pth")
