@@ -7,7 +7,7 @@ from engines.contract.speech import VoiceCard
 
 def voices_of(spec: BackendSpec) -> tuple[VoiceCard, ...]:
     """The voices of a backend that speaks, in its own order; none of any other. Raises OptionsError."""
-    tell = getattr(engine_module(spec.engine), "voices", None)
-    if tell is None or not spec.capabilities.synthesize:
+    if not spec.capabilities.synthesize:
         return ()
-    return tuple(tell(spec, parse_options(spec.engine, spec.options)))
+    tell = getattr(engine_module(spec.engine), "voices", None)
+    return () if tell is None else tuple(tell(spec, parse_options(spec.engine, spec.options)))

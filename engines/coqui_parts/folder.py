@@ -14,14 +14,12 @@ from engines.contract.errors import EngineError, ErrorCode
 
 _CHECKPOINTS = ("model.safetensors", "model.pth", "model_file.pth")
 # The library opens these wherever they lead, also on other machines; only files of the folder are let through.
-_FILE_KEYS = (
-    "speakers_file",
-    "speaker_file",
-    "d_vector_file",
-    "language_ids_file",
-    "stats_path",
-    "scale_stats",
-)
+_FILE_KEYS = {
+    "speakers_file": ("speaker_ids.json", "speaker_ids.pth", "speakers.json", "speakers.pth"),
+    "d_vector_file": ("speakers.json", "speakers.pth"),
+    "language_ids_file": ("language_ids.json",),
+    "stats_path": ("scale_stats.npy",),
+}  # with the names that published folders give them
 _DROPPED_KEYS = ("speaker_encoder_model_path", "speaker_encoder_config_path", "tokenizer_file")
 _OLD_PLACE = "TTS.tts.models.xtts"  # where XTTS v2's own checkpoint says that its classes are
 
@@ -38,9 +36,15 @@ def read_config(folder: Path) -> Any:
         raise refused(f"{path} cannot be read as JSON") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("model", raw.get("generator_model")), str):
         raise refused(f"{path} names no `model` of coqui-tts")
-    for part in (raw, raw.get("model_args"), raw.get("audio")):
-        if isinstance(part, dict):
-            _keep_inside(part, folder)
+    parts = [part for part in (raw, raw.get("model_args"), raw.get("audio")) if isinstance(part, dict)]
+    for part in parts:
+        _keep_inside(part, folder)
+    for key in (
+        _FILE_KEYS.keys() & raw.keys()
+    ):  # the library looks into model_args first, also where nothing is
+        for part in parts[1:]:
+            if key in part:
+                part[key] = part[key] or raw[key]
     _check_classes(raw.get("characters"))
     return _build(raw)
 
@@ -120,10 +124,11 @@ def _keep_inside(part: dict[str, Any], folder: Path) -> None:
 
 def _local(key: str, value: object, folder: Path) -> str:
     """The file of the folder with the same name as the one where the model was trained."""
-    name = str(value).replace("\\", "/").rsplit("/", 1)[-1]
-    if not (folder / name).is_file():
-        raise refused(f"config.json names {key} `{name}`, which is not in {folder}")
-    return str(folder / name)
+    own = str(value).replace("\\", "/").rsplit("/", 1)[-1]
+    for name in (own, *_FILE_KEYS[key]):
+        if (folder / name).is_file():
+            return str(folder / name)
+    raise refused(f"config.json names {key} `{own}`, which is not in {folder}")
 
 
 def _check_classes(characters: object) -> None:

@@ -80,9 +80,9 @@ def _ends_here(line: str, place: int) -> bool:
 def _is_abbreviation(line: str, dot: int) -> bool:
     """Whether the word before the dot is a known abbreviation or an initial."""
     words = line[max(0, dot - _LONGEST_ABBREVIATION) : dot].split()
-    word = words[-1].lstrip("(\"'").lower() if words and not line[dot - 1].isspace() else ""
-    is_initial = len(word) == 1 and word.isalpha() and word != "i"
-    return dot + 1 < len(line) and (is_initial or word in _ABBREVIATIONS)
+    word = words[-1].lstrip("(\"'") if words and not line[dot - 1].isspace() else ""
+    is_initial = len(word) == 1 and word.isupper() and word != "I"
+    return dot + 1 < len(line) and (is_initial or word.lower() in _ABBREVIATIONS)
 
 
 def _parts(sentence: str, max_chars: int) -> Iterator[str]:

@@ -48,6 +48,7 @@ def vits(folder: Path, *, as_pickle: bool = False) -> None:
             hop_length=256,
             mel_fmin=0,
             mel_fmax=None,
+            do_trim_silence=False,
         ),
         use_phonemes=False,
         text_cleaner="basic_cleaners",
