@@ -2,6 +2,9 @@
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +15,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.e2e.conftest import RunningServer, start
+from tests.e2e.conftest import ROOT, RunningServer, start
 from tests.engines.conftest import engines_python
 from tests.engines.coqui_models import make_model, read_sounds
 
@@ -188,3 +191,19 @@ def test_leaving_in_the_middle_frees_the_worker(server: RunningServer, http: htt
 
     with server.client(timeout_s=30) as other:
         assert other.post(NATIVE, json=GOOD).status_code == 200
+
+
+def test_the_example_speaks_what_a_chat_model_says(server: RunningServer, tmp_path: Path) -> None:
+    file = tmp_path / "answer.mp3"
+    command = [sys.executable, str(ROOT / "examples/spoken_answer.py"), "One two. Three four!"]
+    command += ["--out", str(file), "--url", server.url, "--chat-model", "fake/chat", "--speech-model", MODEL]
+    environment = os.environ | {"HEARTH_API_KEY": server.key, "NO_PROXY": "127.0.0.1"}
+
+    result = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert "Answer: " in result.stdout
+    (sound,) = read_sounds([file])
+    assert sound.seconds > 0.5
