@@ -84,6 +84,9 @@ class Engine:
 
 
 def _import() -> None:
+    from engines.coqui_parts.library import import_tts
+
+    import_tts()
     import engines.coqui_parts.speaking
     import engines.coqui_parts.whole  # noqa: F401
 

@@ -3,13 +3,22 @@
 Knows nothing of ours but the files of a model.
 """
 
+import importlib.machinery
+import importlib.util
 import json
 import sys
 import time
+import types
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+
+# TTS refuses to start without a package that it does not need.
+if importlib.util.find_spec("torchcodec") is None:
+    sys.modules["torchcodec"] = types.ModuleType("torchcodec")
+    sys.modules["torchcodec"].__spec__ = importlib.machinery.ModuleSpec("torchcodec", None)
+
 from TTS.config import load_config
 from TTS.tts.models import setup_model
 

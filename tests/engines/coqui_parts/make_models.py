@@ -2,6 +2,7 @@
 
 python -m tests.engines.coqui_parts.make_models KIND FOLDER
 """
+# ruff: noqa: E402 coqui-tts must be helped before it is imported
 
 import argparse
 import wave
@@ -12,6 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
+
+from engines.coqui_parts.library import import_tts
+
+import_tts()
+
 from TTS.config.shared_configs import BaseAudioConfig
 from TTS.tts.configs.shared_configs import CharactersConfig
 

@@ -1,4 +1,5 @@
 """Folders to models that speak, and what is refused; in the engines' Python, through `run_in_engines`."""
+# ruff: noqa: E402 coqui-tts must be helped before it is imported
 
 import hashlib
 import json
@@ -8,7 +9,11 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("TTS")
+pytest.importorskip("torch", reason="runs in the engines' Python")
+
+from engines.coqui_parts.library import import_tts
+
+import_tts()
 
 import numpy as np
 import torch
