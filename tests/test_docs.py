@@ -29,7 +29,8 @@ FASTAPI_ROUTES = {"GET /openapi.json"}
 README_TAGS = {"inference", "models", "openai"}
 VARIABLES = {FILE_VARIABLE, CLIENT_KEY_VARIABLE} | {PREFIX + name.upper() for name in Settings.model_fields}
 ENGINE_OPTIONS = [
-    engine_module(name).Options for name in ("diffusers_image", "st_embed", "st_rerank", "vllm_chat")
+    engine_module(name).Options
+    for name in ("coqui_speech", "diffusers_image", "st_embed", "st_rerank", "vllm_chat")
 ]
 _ROUTE = re.compile(r"`((?:GET|HEAD|POST|PUT|PATCH|DELETE) /[^`\s]*)`")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
