@@ -27,7 +27,9 @@ _OPENAI_ALIASES = (
     "/v1/embeddings",
     "/v1/rerank",
     "/v1/images/",
-    "/v1/audio/",
+    "/v1/audio/speech",
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
 )
 _MAX_PROBLEMS = 20
 _MAX_FIELD_CHARS = 200

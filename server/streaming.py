@@ -52,6 +52,47 @@ class Running(Protocol):
     async def next_batch(self) -> list[Item] | None: ...
 
 
+@asynccontextmanager
+async def begun(call: AbstractAsyncContextManager[Running]) -> AsyncIterator[Running]:
+    """`call`, entered once its first items are there: until then a failure is raised on entering, and becomes an
+    ordinary error response also where the stream itself could not tell it.
+    """
+    async with call as running:
+        yield _Begun(running, await running.next_batch())
+
+
+class _Begun:
+    """A running request whose first batch has been taken."""
+
+    def __init__(self, running: Running, first: list[Item] | None) -> None:
+        self._running = running
+        self._first: list[Item] | None = first
+        self._is_first = True
+
+    @property
+    def model(self) -> str:
+        return self._running.model
+
+    @property
+    def backend_id(self) -> str:
+        return self._running.backend_id
+
+    @property
+    def can_stream(self) -> bool:
+        return self._running.can_stream
+
+    @property
+    def usage(self) -> Usage:
+        return self._running.usage
+
+    async def next_batch(self) -> list[Item] | None:
+        if not self._is_first:
+            return await self._running.next_batch()
+        self._is_first = False
+        first, self._first = self._first, None
+        return first
+
+
 class Renderer(Protocol):
     """One request's dialect; made per request, may keep state between calls."""
 

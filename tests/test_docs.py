@@ -30,7 +30,14 @@ README_TAGS = {"inference", "models", "openai"}
 VARIABLES = {FILE_VARIABLE, CLIENT_KEY_VARIABLE} | {PREFIX + name.upper() for name in Settings.model_fields}
 ENGINE_OPTIONS = [
     engine_module(name).Options
-    for name in ("diffusers_image", "st_embed", "st_rerank", "vllm_chat", "whisper_transcribe")
+    for name in (
+        "coqui_speech",
+        "diffusers_image",
+        "st_embed",
+        "st_rerank",
+        "vllm_chat",
+        "whisper_transcribe",
+    )
 ]
 _ROUTE = re.compile(r"`((?:GET|HEAD|POST|PUT|PATCH|DELETE) /[^`\s]*)`")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

@@ -34,9 +34,20 @@ class AudioChunk(msgspec.Struct, frozen=True, array_like=True, tag=7):
     duration_s: float
 
 
+class VoiceCard(msgspec.Struct, frozen=True):
+    """A voice that clients may name. `language` None: of several languages, or not told."""
+
+    voice_id: str
+    display_name: str
+    language: str | None
+    is_default: bool
+
+
 class SpeechEngine(Protocol):
     """An engine of modality `audio` that speaks. Awaiting validates and admits; iterating yields chunks as sentences
     are made, then exactly one `Usage`. Closing the generator stops before the next sentence.
+
+    Its module also has a function `voices(spec, options) -> Sequence[VoiceCard]`, which reads its arguments only.
     """
 
     async def speak(

@@ -1,6 +1,7 @@
 """Refuses a model directory that could run code or is incomplete, before a library opens it; knows none."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -79,8 +80,8 @@ def _is_ctranslate2(path: Path) -> bool:
 
 def _code_key(path: Path) -> str | None:
     try:
-        content: Any = msgspec.json.decode(path.read_bytes())
-    except (msgspec.DecodeError, OSError) as error:
+        content: Any = json.loads(path.read_bytes())  # the lenient reader: Coqui's files hold Infinity
+    except (ValueError, RecursionError, OSError) as error:
         raise WeightsRefused(f"{path.name} cannot be read as JSON") from error
     if path.name in _VOCABULARIES:
         return next((key for key in _CODE_KEYS if isinstance(content, dict) and key in content), None)

@@ -1,6 +1,6 @@
 """The OpenAI surface: thin translations, no envelope. A new endpoint is a file here and a line in ROUTERS."""
 
-from server.openai import chat, completions, embeddings, images, models, rerank, transcriptions
+from server.openai import chat, completions, embeddings, images, models, rerank, speech, transcriptions
 
 ROUTERS = (
     chat.router,
@@ -10,4 +10,5 @@ ROUTERS = (
     models.router,
     rerank.router,
     transcriptions.router,
+    speech.router,
 )

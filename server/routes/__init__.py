@@ -14,7 +14,9 @@ from server.routes import (
     reference,
     requests,
     rerank,
+    speech,
     transcribe,
+    voices,
 )
 
 ROUTERS = (
@@ -32,4 +34,6 @@ ROUTERS = (
     rerank.router,
     requests.router,
     transcribe.router,
+    speech.router,
+    voices.router,
 )

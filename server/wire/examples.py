@@ -92,3 +92,7 @@ TRANSCRIPT: tuple[Item, ...] = (
     Segment(0, 0.0, 1.46, " turn on the light in the kitchen"),
 )
 TRANSCRIPT_USAGE = Usage(0, 9, audio_s=1.69)
+SPEECH: dict[str, dict[str, Any]] = {
+    "sentence": {"model": "starter/speech", "input": "The kettle is on.", "response_format": "wav"},
+    "events": {"model": "starter/speech", "input": "One. Two. Three.", "stream_format": "sse"},
+}

@@ -85,6 +85,12 @@ def test_escaped_key_is_found_too(model: Path) -> None:
     assert "`auto_map`" in refusal(model)
 
 
+def test_json_with_infinity_is_read_as_coqui_writes_it(model: Path) -> None:
+    (model / "config.json").write_text('{"model": "vits", "max_audio_len": Infinity}')
+
+    check_weights(model, {})
+
+
 def test_broken_json_is_refused(model: Path) -> None:
     (model / "config.json").write_text("{")
 

@@ -1,0 +1,1 @@
+"""Parts of the speech engine on coqui-tts: options, sentences, models, encoding."""
