@@ -1,4 +1,4 @@
-"""Reads the PNG files that our engine writes, where there is no Pillow: 8 bits a channel, RGB, not interlaced."""
+"""Reads and writes PNG files where there is no Pillow: 8 bits a channel, RGB, not interlaced."""
 
 import struct
 import zlib
@@ -15,6 +15,21 @@ class Pixels(NamedTuple):
     width: int
     height: int
     rows: list[bytes]
+
+
+def plain(colour: tuple[int, int, int], width: int, height: int) -> bytes:
+    """A picture of one colour."""
+    return assembled(width, height, zlib.compress((b"\0" + bytes(colour) * width) * height))
+
+
+def assembled(width: int, height: int, rows: bytes) -> bytes:
+    """A file that claims this size, whatever `rows`, the compressed pixels, hold."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return SIGNATURE + _chunk(b"IHDR", head) + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:

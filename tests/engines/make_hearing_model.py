@@ -1,4 +1,4 @@
-"""`python make_hearing_model.py FOLDER`, with the engines' interpreter: a tiny Qwen2-Audio with random weights.
+"""`python -m tests.engines.make_hearing_model FOLDER` (in the engines' environment): a tiny Qwen2-Audio, random weights.
 
 It hears: another sound gives other numbers. It understands nothing.
 """

@@ -1,4 +1,4 @@
-"""`python make_seeing_model.py FOLDER`, with the engines' interpreter: a tiny Idefics3 with random weights.
+"""`python -m tests.engines.make_seeing_model FOLDER`, by the engines' interpreter: a tiny Idefics3, random weights.
 
 It sees: other pixels give other numbers. It understands nothing.
 """

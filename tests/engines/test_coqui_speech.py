@@ -15,8 +15,9 @@ from engines.contract.frames import Done
 from engines.contract.speech import AudioChunk, AudioFormat, SpeechRequest
 from engines.contract.types import Priority
 from tests.engines.conftest import engines_python
-from tests.engines.coqui_models import make_model, read_sounds, run_in_engines, speech_spec
-from tests.engines.running_worker import Answer, Peer, Request, RunningWorker, chat, running
+from tests.engines.coqui_models import make_model, read_sounds, speech_spec
+from tests.engines.in_engines import run_tests
+from tests.engines.running_worker import ROOT, Answer, Peer, Request, RunningWorker, chat, running
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
 
@@ -259,7 +260,7 @@ async def test_texts_are_not_logged(two_voices: Worker) -> None:
 
 async def test_models_of_all_kinds_load_and_speak() -> None:
     """In the engines' Python itself: a worker for each model would take minutes to start."""
-    output = await asyncio.to_thread(run_in_engines, "tests/engines/coqui_parts/test_loading.py")
+    output = await asyncio.to_thread(run_tests, ROOT / "tests/engines/coqui_parts/test_loading.py")
 
     assert " passed" in output
     assert "skipped" not in output

@@ -3,11 +3,8 @@
 import asyncio
 import io
 import math
-import os
 import struct
-import subprocess
 import wave
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,13 +16,16 @@ import pytest_asyncio
 from engines.contract.chat import AudioPart, ChatRequest, ImagePart, Message, Part, Sampling, TextPart
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import Capabilities
-from tests.engines import running_worker
+from tests import png
 from tests.engines.conftest import VllmWorker, cache, engines_python, vllm_spec
+from tests.engines.in_engines import run_module
 from tests.engines.running_worker import Answer, running
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="module")]
 
 MAX_IMAGES = 2
+SIDE = 56
+RED, BLACK = (png.plain(colour, SIDE, SIDE) for colour in ((255, 0, 0), (0, 0, 0)))
 
 
 @asynccontextmanager
@@ -33,10 +33,7 @@ async def random_model(
     folder: Path, script: str, capabilities: Capabilities, **options: object
 ) -> AsyncIterator[VllmWorker]:
     """A worker with a model that `script` makes."""
-    program = running_worker.ROOT / "tests/engines" / script
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    command = [engines_python(), str(program), str(folder / "model")]
-    await asyncio.to_thread(subprocess.run, command, check=True, env=environment)
+    await asyncio.to_thread(run_module, f"tests.engines.{script}", str(folder / "model"))
     spec = msgspec.structs.replace(
         vllm_spec(**options), weights=str(folder / "model"), capabilities=capabilities
     )
@@ -47,27 +44,15 @@ async def random_model(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def seeing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VllmWorker]:
     folder, capabilities = tmp_path_factory.mktemp("seeing"), Capabilities(vision=True)
-    async with random_model(folder, "make_seeing_model.py", capabilities, max_images=MAX_IMAGES) as started:
+    async with random_model(folder, "make_seeing_model", capabilities, max_images=MAX_IMAGES) as started:
         yield started
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hearing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VllmWorker]:
     folder, capabilities = tmp_path_factory.mktemp("hearing"), Capabilities(audio_input=True)
-    async with random_model(folder, "make_hearing_model.py", capabilities, max_sound_s=2) as started:
+    async with random_model(folder, "make_hearing_model", capabilities, max_sound_s=2) as started:
         yield started
-
-
-def png(colour: tuple[int, int, int], side: int = 56) -> bytes:
-    """A square of one colour."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + checksum
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
-    rows = zlib.compress((b"\0" + bytes(colour) * side) * side)
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def wav(pitch_hz: float, duration_s: float = 0.5) -> bytes:
@@ -96,7 +81,7 @@ async def test_answer_depends_on_what_is_in_the_image(seeing: VllmWorker) -> Non
     _, peer = seeing
     question = TextPart("What is this?")
     red, again, blue = [
-        await peer.ask(show(question, ImagePart(png(colour))))
+        await peer.ask(show(question, ImagePart(png.plain(colour, SIDE, SIDE))))
         for colour in ((255, 0, 0), (255, 0, 0), (0, 0, 255))
     ]
 
@@ -108,7 +93,7 @@ async def test_image_counts_as_the_tokens_that_it_takes(seeing: VllmWorker) -> N
     _, peer = seeing
 
     blind = await peer.ask(show(TextPart("What is this?"), TextPart("!")))
-    sighted = await peer.ask(show(TextPart("What is this?"), ImagePart(png((255, 0, 0))), TextPart("!")))
+    sighted = await peer.ask(show(TextPart("What is this?"), ImagePart(RED), TextPart("!")))
 
     assert sighted.usage.prompt_tokens >= blind.usage.prompt_tokens + 4
 
@@ -116,7 +101,7 @@ async def test_image_counts_as_the_tokens_that_it_takes(seeing: VllmWorker) -> N
 async def test_text_that_spells_the_placeholder_stays_text(seeing: VllmWorker) -> None:
     _, peer = seeing
 
-    answer = await peer.ask(show(TextPart("<image>"), ImagePart(png((255, 0, 0)))))
+    answer = await peer.ask(show(TextPart("<image>"), ImagePart(RED)))
 
     assert answer.usage.completion_tokens == 1
 
@@ -125,9 +110,12 @@ async def test_text_that_spells_the_placeholder_stays_text(seeing: VllmWorker) -
     ("parts", "field"),
     [
         ((TextPart("a"), ImagePart(b"no image")), "messages.0.content.1"),
-        ((ImagePart(png((0, 0, 0))[:60]),), "messages.0.content.0"),
-        ((ImagePart(png((0, 0, 0), 8193)),), "messages.0.content.0"),
-        (tuple(ImagePart(png((0, 0, 0))) for _ in range(MAX_IMAGES + 1)), "messages.0.content.2"),
+        ((ImagePart(BLACK[:60]),), "messages.0.content.0"),
+        ((ImagePart(png.plain((0, 0, 0), 8193, 1)),), "messages.0.content.0"),
+        (
+            tuple(ImagePart(BLACK) for _ in range(MAX_IMAGES + 1)),
+            "messages.0.content.2",
+        ),
     ],
 )
 async def test_bad_image_is_refused_and_the_worker_goes_on(
@@ -144,7 +132,7 @@ async def test_bad_image_is_refused_and_the_worker_goes_on(
 async def test_conversation_longer_than_the_context_is_refused(seeing: VllmWorker) -> None:
     _, peer = seeing
 
-    refused = await peer.ask(show(TextPart("the " * 505), ImagePart(png((0, 0, 0)))))
+    refused = await peer.ask(show(TextPart("the " * 505), ImagePart(BLACK)))
 
     assert (refused.failure.code, refused.failure.field) == (ErrorCode.VALIDATION_ERROR, "messages")
 
