@@ -1,4 +1,4 @@
-"""`python -m tests.engines.make_hearing_model FOLDER` (in the engines' environment): a tiny Qwen2-Audio, random weights.
+"""`python -m tests.engines.make_hearing_model FOLDER` (in the engines' environment): a tiny random Qwen2-Audio.
 
 It hears: another sound gives other numbers. It understands nothing.
 """
