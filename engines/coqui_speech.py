@@ -40,7 +40,7 @@ class Engine:
         self._speaking: Speaking | None = None
 
     async def load(self, report: ReportProgress) -> None:
-        environment.limit_threads(self._options.num_threads, self._spec.device)
+        environment.limit_threads(self._options.omp_num_threads, self._spec.device)
         report("importing", "coqui-tts")
         await self._thread.run(_import)
         report("loading", "weights and voices")
@@ -97,5 +97,5 @@ def _load(spec: BackendSpec, options: Options, thread: ComputeThread) -> "Speaki
     from engines.torch_parts import devices
 
     device = devices.choose_device(spec.device)
-    devices.limit_threads(options.num_threads, spec.device)
+    devices.limit_threads(options.omp_num_threads, spec.device)
     return Speaking(load_model(spec, options, device), options, device, thread)

@@ -43,7 +43,7 @@ class Engine:
         self._serving: Serving | None = None
 
     async def load(self, report: ReportProgress) -> None:
-        environment.limit_threads(self._options.num_threads, self._spec.device)
+        environment.limit_threads(self._options.omp_num_threads, self._spec.device)
         report("importing", "faster-whisper")
         await asyncio.to_thread(_import_library)
         report("loading", "weights")

@@ -43,7 +43,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `sentence_pause_s`: silence between sentences. `stream_tokens`: XTTS gives sound after so many tokens.
 
     Process:
-    `num_threads`: of PyTorch; on a CPU half the processors unless given.
+    `omp_num_threads`: of PyTorch; on a CPU half the processors unless given.
     """
 
     voices: dict[VoiceName, Voice] = {}
@@ -55,7 +55,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_sentence_chars: Annotated[int, msgspec.Meta(ge=40, le=1000)] = 250
     sentence_pause_s: Annotated[float, msgspec.Meta(ge=0, le=5)] = 0.2
     stream_tokens: Annotated[int, msgspec.Meta(ge=5, le=500)] = 20
-    num_threads: PositiveInt | None = None
+    omp_num_threads: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         known = self.voices or {ONLY_VOICE: Voice()}

@@ -17,7 +17,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Model:
     `compute_type`: number format of the weights in memory; `auto` is the folder's own or the nearest possible.
-    `num_threads`: on a CPU half the processors unless given.
+    `omp_num_threads`: on a CPU half the processors unless given.
 
     Search, with Whisper's own defaults:
     `beam_size`: candidates at temperature 0. `best_of`: samples drawn at temperatures above 0.
@@ -34,7 +34,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     compute_type: ComputeType = "auto"
-    num_threads: PositiveInt | None = None
+    omp_num_threads: PositiveInt | None = None
     beam_size: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5
     best_of: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5
     temperatures: Annotated[tuple[Temperature, ...], msgspec.Meta(min_length=1)] = (

@@ -252,7 +252,7 @@ def _backend(weights: Path) -> str:
             "device": "cpu",
             "limits": {"max_concurrency": 64},
             "allowed_files": pickles,
-            "options": {"num_threads": 1} | _voices(weights),
+            "options": {"omp_num_threads": 1} | _voices(weights),
         }
     )
 

@@ -34,7 +34,7 @@ licence: none
 capabilities: {synthesize: true}
 device: cpu
 options:
-  num_threads: 1
+  omp_num_threads: 1
   voices: {anna: {speaker: p1, language: en, display_name: Anna}, ben: {speaker: p2, language: en}}
   voice_aliases: {alloy: ben}
 """

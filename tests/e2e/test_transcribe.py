@@ -34,7 +34,7 @@ frontends: [starter/transcribe]
 weights: {weights}
 licence: Apache-2.0
 capabilities: {{transcribe: true}}
-options: {{max_audio_s: 900, num_threads: 1}}
+options: {{max_audio_s: 900, omp_num_threads: 1}}
 """
 
 

@@ -40,5 +40,5 @@ def speech_spec(weights: Path, *, accept_license: bool = False, **options: Any) 
         accept_license=accept_license,
         capabilities=Capabilities(synthesize=True),
         device="cpu",
-        options={"num_threads": 1} | options,
+        options={"omp_num_threads": 1} | options,
     )

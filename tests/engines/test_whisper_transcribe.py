@@ -35,7 +35,7 @@ def spec(**options: Any) -> BackendSpec:
         licence="Apache-2.0",
         capabilities=Capabilities(transcribe=True),
         device="cpu",
-        options={"max_audio_s": MAX_AUDIO_S, "num_threads": 1} | options,
+        options={"max_audio_s": MAX_AUDIO_S, "omp_num_threads": 1} | options,
     )
 
 
