@@ -14,7 +14,8 @@ TORCH_CPU = "torch==2.13.0+cpu"
 PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 IMPORT_CHECK = (
     "import msgspec, torch, uvloop, vllm; from vllm.v1.engine.async_llm import AsyncLLM; "
-    "import sentence_transformers, diffusers, faster_whisper, TTS.api"
+    "import sentence_transformers, diffusers, faster_whisper, torchaudio; "
+    "from importlib.util import find_spec; raise SystemExit(find_spec('TTS') is None)"
 )
 # torchaudio's wheel is built for CUDA; without its libraries it takes its own path in Python, and imports.
 REMOVE_CUDA_LIBRARIES = (
