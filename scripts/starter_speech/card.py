@@ -16,36 +16,42 @@ pipeline_tag: text-to-speech
 A voice of {parameters:.1f} million parameters that Hearth trains itself, so that everything can be tried on a
 machine without a GPU. It is small on purpose: for first steps and tests, not for real work.
 
-It reads English aloud with the voice of espeak-ng (`en-us`), which was its teacher; espeak-ng is not needed
-to use it. It learnt from a closed world of some 300 words in fixed sentences, {num_words} common words in loose
-sentences, numbers, and invented words for the rules of spelling. Other words it reads by these rules, sometimes
-wrongly. It cannot read other languages.
+It reads English aloud with the voice of espeak-ng (`en-us`, 175 words a minute), which was its teacher;
+espeak-ng is not needed to use it. It learnt from a closed world of some 300 words in fixed sentences,
+{num_words} common words in loose sentences, numbers, and invented words for the rules of spelling. Other
+words it reads by these rules, sometimes wrongly. It cannot read other languages.
 
 ## Format
 Coqui TTS (`coqui-tts` 0.28): `config.json` and `model.pth` of a FastPitch (`ForwardTTS`), to be loaded with
-`TTS.utils.synthesizer.Synthesizer` or `TTS.api.TTS`. Letters in, no phonemes; Coqui's `english_cleaners` write
-out numbers and abbreviations. Spectrograms of {num_mels} bands become sound at {rate} Hz by Griffin-Lim, as Coqui
-does without a vocoder. Weights are stored in half precision and become float32 when they are loaded. The
-file is a pickle, because coqui-tts reads nothing else; its SHA-256 is `{sha256}`.
+`TTS.utils.synthesizer.Synthesizer` or `TTS.api.TTS`. Letters in, no phonemes; Coqui's `english_cleaners`
+write out numbers and abbreviations. Spectrograms of {num_mels} bands become sound at {rate} Hz by Griffin-Lim,
+as Coqui does without a vocoder; it starts from numpy's random numbers, so seed them for equal samples. The
+model's `length_scale` slows speech down or speeds it up. Any length from one letter on can be read.
+
+Weights are stored in half precision and become float32 when they are loaded. The file is a pickle, because
+coqui-tts reads nothing else. Its SHA-256:
+
+`{sha256}`
 
 ## Measured
 {understanding}
-Against the teacher, {num_compared} new texts of each kind: mean absolute difference of the spectrograms (true
-durations given) and of the length of the sentence (durations predicted).
+Against the teacher, {num_compared} freshly drawn texts of each kind: mean absolute difference of the
+spectrograms (true durations given) and of the length of the sentence (durations predicted).
 
 | text | spectrogram | length |
 | --- | --- | --- |
 {likeness}
 
-On one thread a second of speech takes {factor:.2f} s, and "good morning." {short:.2f} s.
+A second of speech takes {factor:.2f} s of CPU time on one thread, "good morning." {short:.2f} s.
 
 {made_by}"""
 MADE_BY = """\
 ## Made by
 `{command}`
 
-Seed {seed}, {steps} steps, {sentences} sentences, {cpu_minutes:.0f} minutes of CPU time ({wall_minutes:.0f} minutes by
-the clock) of training on {machine}. All text is drawn by the script, all speech comes from espeak-ng.
+Seed {seed}, {steps} steps, {sentences} sentences. Training took {cpu_minutes:.0f} minutes of CPU time,
+{wall_minutes:.0f} by the clock, on {machine}. All text is drawn by the script, all speech comes
+from espeak-ng.
 """
 UNDERSTANDING = """\
 Word error rate of {transcriber} on {num_sentences} held-out sentences:

@@ -14,6 +14,8 @@ HOP_LENGTH = 200
 NUM_MELS = 100
 WEIGHTS = "model.pth"
 CONFIG = "config.json"
+_NO_LIMIT = 2**31 - 1
+"""Coqui's own is an infinity, which JSON cannot say."""
 
 _CHARACTERS = CharactersConfig(
     characters_class="TTS.tts.utils.text.characters.Graphemes",
@@ -63,6 +65,7 @@ def build_model(*, seed: int) -> ForwardTTS:
     )
     config = FastPitchConfig(
         run_name="hearth-starter-speech",
+        run_description="",
         model_args=arguments,
         audio=_AUDIO,
         characters=_CHARACTERS,
@@ -70,6 +73,8 @@ def build_model(*, seed: int) -> ForwardTTS:
         text_cleaner="english_cleaners",
         enable_eos_bos_chars=True,
         test_sentences=[],
+        max_audio_len=_NO_LIMIT,
+        max_text_len=_NO_LIMIT,
     )
     return ForwardTTS(config)
 
