@@ -13,7 +13,7 @@ _PYTEST = "import sys; sys.path.append(sys.argv.pop(1)); import pytest; sys.exit
 
 def run_tests(tests: Path) -> str:
     """What pytest says of a file of tests. This environment comes last on the path, so that theirs is tested."""
-    options = ["-q", "-c", os.devnull, "--rootdir", str(ROOT), str(tests)]
+    options = ["-qrs", "-c", os.devnull, "--rootdir", str(ROOT), str(tests)]
     return _run(["-c", _PYTEST, sysconfig.get_paths()["purelib"], *options])
 
 

@@ -16,4 +16,5 @@ def test_training_of_the_starter_models(tests: Path) -> None:
     output = run_tests(tests)
 
     assert " passed" in output
-    assert "skipped" not in output
+    skipped = [line for line in output.splitlines() if line.startswith("SKIPPED")]
+    assert [line for line in skipped if "needs espeak-ng" not in line] == []
