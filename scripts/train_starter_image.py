@@ -16,6 +16,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from starter_image.autoencoder import train_autoencoder
 from starter_image.card import Cost, Origin, write_card
+from starter_image.decoder import train_decoder
 from starter_image.diffusion import encode_drawings, train_unet
 from starter_image.evaluate import Score, evaluate
 from starter_image.parts import build_pipeline
@@ -52,6 +53,8 @@ def main(arguments: list[str]) -> None:
         on_checkpoint=lambda step: export(step, CHECKED_PER_COMBINATION),
         checkpoint_steps=options.checkpoint_steps,
     )
+    torch.manual_seed(options.seed + 1)
+    train_decoder(pipeline.vae, steps=options.decoder_steps, rng=Random(options.seed + 1))
     export(options.steps, options.questions)
 
 
@@ -61,8 +64,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the finished model")
     parser.add_argument("--steps", type=int, default=8000, help="steps of the UNet")
-    parser.add_argument("--text-steps", type=int, default=800, help="steps of the text encoder")
+    parser.add_argument("--text-steps", type=int, default=600, help="steps of the text encoder")
     parser.add_argument("--autoencoder-steps", type=int, default=3000)
+    parser.add_argument("--decoder-steps", type=int, default=400, help="further steps of its decoder")
     parser.add_argument("--drawings", type=int, default=16384, help="drawings the UNet learns from")
     parser.add_argument("--checkpoint-steps", type=int, default=1000, help="write the model this often")
     parser.add_argument("--questions", type=int, default=8, help="pictures of each held-out combination")

@@ -19,8 +19,8 @@ from starter_image.schedule import set_rate
 from starter_image.text_encoder import draw_prompt, tokenize
 from starter_image.world import Picture, pictures
 
-BATCH = 64
-RATE = 2e-3
+BATCH = 32
+RATE = 1.5e-3
 PROMPTLESS_SHARE = 0.1
 """Share of pictures without a prompt, which classifier-free guidance needs."""
 DRAWN_AT_ONCE = 64

@@ -9,13 +9,15 @@ import pytest
 from tests.engines.conftest import engines_python
 from tests.engines.running_worker import ROOT
 
+FILES = ("test_train_starter_chat.py", "test_train_starter_image.py")
 RUN_PYTEST = "import sys; sys.path.append(sys.argv.pop(1)); import pytest; sys.exit(pytest.main())"
 
 
 @pytest.mark.vllm
-def test_training_of_the_starter_chat_model() -> None:
+@pytest.mark.parametrize("file", FILES)
+def test_training_of_the_starter_models(file: str) -> None:
     """This environment comes last on the path, so that the engines' packages are the ones tested."""
-    tests = ROOT / "tests/scripts/test_train_starter_chat.py"
+    tests = ROOT / "tests/scripts" / file
     command = [
         engines_python(),
         "-c",

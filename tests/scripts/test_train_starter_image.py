@@ -130,7 +130,7 @@ def test_script_writes_a_folder_that_paints(tmp_path: Path) -> None:
     folder = tmp_path / "image"
     script = [sys.executable, str(SCRIPTS / "train_starter_image.py"), "--out", str(folder)]
     script += ["--steps", "2", "--checkpoint-steps", "1", "--text-steps", "2", "--autoencoder-steps", "2"]
-    script += ["--drawings", "64", "--questions", "1"]
+    script += ["--decoder-steps", "2", "--drawings", "64", "--questions", "1"]
 
     subprocess.run(script, check=True, timeout=300, cwd=tmp_path, capture_output=True)
 
