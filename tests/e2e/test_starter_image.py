@@ -25,7 +25,7 @@ pytestmark = [
 ]
 MODEL = "starter/image"
 NUM_PICTURES = 32
-AT_LEAST = {"background": 0.9, "colour": 0.8, "shape": 0.7}
+AT_LEAST = {"background": 0.95, "colour": 0.9, "shape": 0.8}
 
 # Combinations that training never saw; the words are those of the training's closed world.
 CHOOSE = f"""

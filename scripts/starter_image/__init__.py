@@ -1,0 +1,1 @@
+"""How the starter image model is made: its closed world, parts, training, evaluation and card."""
