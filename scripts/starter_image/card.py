@@ -33,7 +33,7 @@ it does not know.
 `CLIPTokenizer` of its own, `UNet2DConditionModel`, `DDIMScheduler` (v-prediction, zero terminal SNR,
 trailing timesteps); no safety checker. Prompts of up to {max_tokens} tokens, of which a known word is one and
 any other word is spelled. Use {steps} steps and a guidance of {guidance}. Other sizes that are multiples of 8 run,
-but training used 64 by 64 alone.
+but training used 64 by 64 alone: much larger pictures show several shapes.
 
 ## Measured
 {asked} pictures of the {held_out} combinations (of {combinations}) of background, colour, shape and size that training
