@@ -31,6 +31,9 @@ that share words with the query but do not answer it (lookalikes; the right answ
 | --- | --- | --- | --- |
 {rows}
 
+Where the embedder's figure is the higher one, its cosines rank better than this model, which then mainly shows how a
+reranker is served. It goes by shared words more than by meaning, hence the figures for lookalikes.
+
 ## Made by
 `{command}`
 
