@@ -14,7 +14,7 @@ def choose_alignment_head(folder: Path, *, seed: int, share: float) -> tuple[int
     for head in [(layer, head) for layer in range(NUM_LAYERS) for head in range(NUM_HEADS)]:
         _write(folder, head)
         times = evaluate_times(load(folder), SEVERAL, seed=seed, share=share)
-        errors[head] = times.first_word_start_s + times.last_word_end_s
+        errors[head] = float(times.first_word_start_s + times.last_word_end_s)
     best = min(errors, key=lambda head: errors[head])
     print(f"  errors of words' times in seconds by head: {errors}", flush=True)
     _write(folder, best)

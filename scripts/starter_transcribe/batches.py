@@ -10,7 +10,7 @@ from starter_voice.sentences import Language
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from starter_transcribe.tokenizer import LETTERS, read_ids
+from starter_transcribe.tokenizer import LANGUAGES, LETTERS, read_ids
 from starter_transcribe.windows import Mixer, Window
 
 IGNORED = -100
@@ -80,7 +80,7 @@ class BatchMaker:
     def _target(self, window: Window, *, with_previous: bool) -> tuple[list[int], list[int]]:
         """Ids and, at the same places, labels: IGNORED on what faster-whisper gives as a prompt."""
         ids, previous = self._ids, list[int]()
-        language: Language = window.language or self._rng.choice(("en", "de"))
+        language = window.language or self._rng.choice(LANGUAGES)
         if with_previous and self._rng.random() < PREVIOUS_SHARE:
             previous = [ids.previous, *self._previous(language)]
         body = self._body(window)
@@ -102,7 +102,7 @@ class BatchMaker:
             return [ids.no_timestamps, *self._tokenizer.encode(text).ids, ids.end]
         if not window.spoken:
             return [ids.first_time, ids.end]
-        body = []
+        body: list[int] = []
         for spoken in window.spoken:
             start_s = spoken.start_s if body else min(spoken.start_s, LATEST_FIRST_TIME_S)
             body += [

@@ -39,6 +39,9 @@ On {segments} sentences between pauses, a segment's start was off by {start:.2f}
 average, with words' times by {first:.2f} s (the first word's start) and {last:.2f} s (the last word's end). Words
 {order} each other inside the sound.
 
+Weakest are recordings of several sentences, the longer the worse, and words' times, which are rough. The head for
+them was chosen by trying each on a few other held-out recordings.
+
 ## Made by
 {runs}
 All on {machine}. All data is drawn and spoken by the script.

@@ -6,10 +6,10 @@ The order of the special tokens is Whisper's; faster-whisper looks them up by na
 from dataclasses import dataclass
 from random import Random
 
-from starter_voice.sentences import draw_sentence
+from starter_voice.sentences import Language, draw_sentence
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-LANGUAGES = ("en", "de")
+LANGUAGES: tuple[Language, ...] = ("en", "de")
 TIMESTAMPS_PER_S = 50
 WINDOW_S = 30
 SPECIAL = (

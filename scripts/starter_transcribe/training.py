@@ -4,7 +4,7 @@ Muon for the matrices, AdamW for the rest. It knows nothing of folders.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -96,7 +96,7 @@ class _Batches:
         self._rng = rng
         self._mixer = Mixer(clips, rng)
         self._maker = BatchMaker(tokenizer, self._mixer, rng)
-        self._pool: Iterator[list[Window]] = iter(())
+        self._pool: list[list[Window]] = []
 
     def draw(self, done: float) -> Batch:
         if done >= MIXED_UNTIL:
@@ -104,11 +104,11 @@ class _Batches:
             return self._maker.make(
                 windows, with_previous=True, num_frames=WHOLE_FRAMES, masks=self._rng.random() < 0.5
             )
-        windows = next(self._pool, None)
-        if windows is None:
-            self._pool = iter(self._sorted_windows(is_mixed=done >= SHORT_UNTIL))
-            windows = next(self._pool)
-        return self._maker.make(windows, with_previous=done >= SHORT_UNTIL, num_frames=None, masks=True)
+        is_mixed = done >= SHORT_UNTIL
+        if not self._pool:
+            self._pool = self._sorted_windows(is_mixed=is_mixed)
+        windows = self._pool.pop(0)
+        return self._maker.make(windows, with_previous=is_mixed, num_frames=None, masks=True)
 
     def _sorted_windows(self, *, is_mixed: bool) -> list[list[Window]]:
         draw = self._mixed_window if is_mixed else lambda: self._mixer.draw_speech(1)

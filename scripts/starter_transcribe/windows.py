@@ -49,7 +49,7 @@ class Mixer:
     def draw_speech(self, num_sentences: int, *, longest_s: float = WINDOW_S) -> Window:
         """Up to ``num_sentences``, fewer where the next might not fit whole."""
         language = self._rng.choice(self._clips.clips).language
-        parts, spoken = [self._lead()], []
+        parts, spoken = [self._lead()], list[Spoken]()
         length = len(parts[0])
         for clip in self._rng.choices(self._by_language[language], k=num_sentences):
             if spoken and length + clip.num_samples > longest_s * SAMPLE_RATE_HZ:
@@ -68,7 +68,7 @@ class Mixer:
         """Thirty seconds out of a longer recording: the last sentence may be cut off."""
         whole = WINDOW_S * SAMPLE_RATE_HZ
         language = self._rng.choice(self._clips.clips).language
-        parts, spoken, cut_off_s = [self._lead()], [], None
+        parts, spoken, cut_off_s = [self._lead()], list[Spoken](), None
         length = len(parts[0])
         while length < whole:
             clip = self._rng.choice(self._by_language[language])
