@@ -27,7 +27,7 @@ with them in whatever type it is asked for.
 ## Measured
 Through faster-whisper with the folder as it is, float32, one thread, beam 1, temperature 0, without the previous
 text as a prompt, language detected. No sentence was ever part of training. "Exact" are recordings
-without any wrong word.
+without any wrong word. A sentence may be asked more than once, since some patterns have few to hold out.
 
 | recordings | number | word error rate | exact | language right |
 | --- | --- | --- | --- | --- |
