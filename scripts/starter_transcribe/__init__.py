@@ -1,0 +1,1 @@
+"""The starter transcriber: spoken data, tokenizer, training, export and evaluation."""
