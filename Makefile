@@ -37,6 +37,7 @@ check: $(DEV) ## Lint, check types, layers and model configurations
 bench: $(DEV) ## Measure this server
 	@$(HEARTH) engines install
 	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench_modalities.py
 
 lock: ## Resolve the locked requirements again (needs uv)
 	echo 'setuptools>=80' | $(LOCK) pyproject.toml - -o requirements.lock

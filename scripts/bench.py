@@ -9,17 +9,15 @@ order that turns with the round. Writes all samples to .hearth/bench/, a full ru
 
 import argparse
 import json
-import platform
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmark import chart, processes, report, servers, workload
+from benchmark import chart, processes, report, servers, stamp, workload
 from benchmark.report import Run, Sample
 
 from server.engine_envs import python_for
@@ -45,12 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for start in (servers.hearth, servers.peer)
         ]
         run = Run(
-            date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            commit=_commit(),
+            date=stamp.now(),
+            commit=stamp.commit(),
             command=" ".join(
                 ["python", "scripts/bench.py", *(sys.argv[1:] if arguments is None else arguments)]
             ),
-            machine=_machine(),
+            machine=stamp.machine(),
             model=options.model.name if options.model.is_absolute() else str(options.model),
             commands={server.name: server.command for server in contestants},
             loads=loads,
@@ -106,29 +104,14 @@ def _measure(server: servers.Server, load: workload.Load, seed: str) -> Sample:
 
 
 def _publish(run: Run, folder: Path, *, is_full: bool) -> None:
-    stamp = run.date.translate(str.maketrans(" ", "-", ":")).removesuffix("-UTC")
-    results = folder / f"{stamp}.json"
+    results = folder / f"{stamp.file_name(run.date)}.json"
     results.write_text(json.dumps(asdict(run), indent=1))
     print(f"\n{report.tables(run)}\nEverything measured: {results}")
     if is_full:
         page = DOCS / "benchmarks.md"
-        page.write_text(report.insert(page.read_text(), report.tables(run)))
+        page.write_text(report.insert(page.read_text(), report.tables(run), "bench"))
         (DOCS / "benchmarks.svg").write_text(chart.render(run))
         print(f"Written: {page}")
-
-
-def _commit() -> str:
-    shown = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return shown.stdout.strip() or "unknown"
-
-
-def _machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = models[0] if models else platform.machine()
-    return f"{len(models)} cores, {processor}, Python {platform.python_version()}"
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
+from typing import NamedTuple
 
 import httptools
 import uvloop
@@ -18,6 +19,13 @@ import uvloop
 from benchmark.answers import BadAnswer, Exchange, read
 
 _ANSWER_S = 300.0
+
+
+class Body(NamedTuple):
+    """What a request sends."""
+
+    content: bytes
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -124,11 +132,15 @@ def percentile(values: list[float], percent: int) -> float:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def http_request(path: str, key: str | None, body: bytes) -> bytes:
+def json_body(fields: dict[str, object]) -> Body:
+    return Body(json.dumps(fields).encode())
+
+
+def http_request(path: str, key: str | None, body: bytes, *, content_type: str = "application/json") -> bytes:
     authorization = f"Authorization: Bearer {key}\r\n" if key else ""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{authorization}"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

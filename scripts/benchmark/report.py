@@ -3,12 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Protocol
 
 from benchmark.workload import LONG, ONE_BY_ONE, SHORT, STREAMED, TOGETHER, Load
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 OURS, PEERS = "Hearth", "vllm serve"
 _ROLES = ("api", "worker", "engine core", "other")
+
+
+class Busy(Protocol):
+    """A sample that knows how busy the machine was."""
+
+    @property
+    def load_average(self) -> float: ...
+    @property
+    def foreign_cores(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -93,25 +102,33 @@ def tables(run: Run) -> str:
     return "\n\n".join([_head(run), _rates(run), _latencies(run), _batching(run), _cpu(run)]) + "\n"
 
 
-def insert(page: str, text: str) -> str:
-    """The page with everything between its markers replaced. Raises ValueError if it has none."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def insert(page: str, text: str, part: str) -> str:
+    """The page with everything between the markers of `part` replaced. Raises ValueError if it has none."""
+    opening, closing = f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
+    before, begin, rest = page.partition(opening)
+    _, end, after = rest.partition(closing)
     if not begin or not end:
-        raise ValueError(f"the page needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{text}{END}{after}"
+        raise ValueError(f"the page needs the lines {opening} and {closing}")
+    return f"{before}{opening}\n{text}{closing}{after}"
 
 
 def _head(run: Run) -> str:
-    loads = [sample.load_average for sample in run.samples]
-    foreign = [sample.foreign_cores for sample in run.samples]
     lines = [
         f"- {run.date}, commit {run.commit}: `{run.command}`, {len(run.of(OURS, SHORT))} rounds.",
         f"- {run.machine}; model `{run.model}`.",
-        f"- Load average {min(loads):.1f} to {max(loads):.1f}, the benchmark's own included. Other processes"
-        f" kept {median(foreign):.2f} cores busy (at most {max(foreign):.2f}).",
+        "- " + noise(run.samples),
     ]
     return "\n".join(lines + [f"- {name}: `{command}`" for name, command in run.commands.items()])
+
+
+def noise(samples: Sequence[Busy]) -> str:
+    """How busy the machine was meanwhile."""
+    loads = [sample.load_average for sample in samples]
+    foreign = [sample.foreign_cores for sample in samples]
+    return (
+        f"Load average {min(loads):.1f} to {max(loads):.1f}, the benchmark's own included. Other processes"
+        f" kept {median(foreign):.2f} cores busy (at most {max(foreign):.2f})."
+    )
 
 
 def _rates(run: Run) -> str:
@@ -121,7 +138,7 @@ def _rates(run: Run) -> str:
         _compared(run, STREAMED, f"{STREAMED.title}, requests/s", lambda s: s.requests_per_s, 1),
         _compared(run, STREAMED, f"{STREAMED.title}, tokens/s", lambda s: s.tokens_per_s, 0),
     ]
-    return _table(("More is better", OURS, PEERS, "Ratio (range)"), rows)
+    return table(("More is better", OURS, PEERS, "Ratio (range)"), rows)
 
 
 def _latencies(run: Run) -> str:
@@ -131,7 +148,7 @@ def _latencies(run: Run) -> str:
         for name, key in kinds
         for percent in ("p50", "p99")
     ]
-    return _table(("Less is better", OURS, PEERS, "Ratio (range)"), rows)
+    return table(("Less is better", OURS, PEERS, "Ratio (range)"), rows)
 
 
 def _batching(run: Run) -> str:
@@ -141,7 +158,7 @@ def _batching(run: Run) -> str:
         times = [f"{median(s.client['elapsed_s'] for s in samples):.2f} s" for samples in (together, alone)]
         speed_up = ratio([s.requests_per_s for s in together], [s.requests_per_s for s in alone])
         rows.append((server, *times, str(speed_up)))
-    return _table(("Continuous batching", TOGETHER.title, ONE_BY_ONE.title, "Speed-up (range)"), rows)
+    return table(("Continuous batching", TOGETHER.title, ONE_BY_ONE.title, "Speed-up (range)"), rows)
 
 
 def _cpu(run: Run) -> str:
@@ -157,7 +174,7 @@ def _cpu(run: Run) -> str:
             total = f"{sum(per_request):.2f} / {sum(per_token):.0f}"
             rows.append((f"{load.title}: {server}", *cells, total))
     heading = ("CPU, ms per request / \u00b5s per token", *(role for role in _ROLES), "all")
-    return _table(heading, rows)
+    return table(heading, rows)
 
 
 _WHOLE = (("answer", "latency"),)
@@ -178,6 +195,7 @@ def _compared(run: Run, load: Load, title: str, figure: Figure, digits: int) -> 
     )
 
 
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown, numbers to the right."""
     lines = [heading, ["---"] + ["---:"] * (len(heading) - 1), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

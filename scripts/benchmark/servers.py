@@ -1,4 +1,4 @@
-"""The two servers that are compared: how each is started on the same engine and stopped. Knows no load."""
+"""How the servers that are compared are started on the same engines, and stopped. Knows no load."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmark.client import Body, json_body
 from benchmark.workload import MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,12 +42,9 @@ ENGINE_OPTIONS: dict[str, object] = {
     "seed": 0,
 }
 _CONTEXT_WINDOW = 1024
-_CHAT_PROBE: dict[str, object] = {
-    "model": MODEL,
-    "messages": [{"role": "user", "content": "Hi"}],
-    "max_tokens": 1,
-}
-_CPU_VARIABLES = {"OMP_NUM_THREADS": "1"}
+_CHAT_PROBE = json_body({"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1})
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""For whoever is measured: libraries compute on one core."""
 _PEER_VARIABLES = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
@@ -81,13 +79,13 @@ def hearth(weights: Path, folder: Path, engines_python: Path) -> Iterator[Server
 
 @contextmanager
 def hearth_with(
-    backend: dict[str, object], folder: Path, engines_python: Path, *, path: str, probe: dict[str, object]
+    backend: dict[str, object], folder: Path, engines_python: Path, *, path: str, probe: Body
 ) -> Iterator[Server]:
     """Our server with one backend, once it has answered `probe` at `path`."""
     models_dir, data_dir = folder / "models", folder / "data"
     models_dir.mkdir(parents=True, exist_ok=True)
     (models_dir / "bench.yaml").write_text(json.dumps(backend, indent=2))  # JSON is YAML
-    environment = os.environ | _CPU_VARIABLES
+    environment = os.environ | ONE_THREAD
     environment |= {
         "PYTHONPATH": str(ROOT),
         "HEARTH_DATA_DIR": str(data_dir),
@@ -111,7 +109,7 @@ def hearth_with(
 def peer(weights: Path, folder: Path, engines_python: Path) -> Iterator[Server]:
     """vLLM's own server in the same engine environment: its defaults, request and access logs off."""
     packages = folder / "packages"
-    environment = os.environ | _CPU_VARIABLES | _PEER_VARIABLES
+    environment = os.environ | ONE_THREAD | _PEER_VARIABLES
     environment |= {
         "PYTHONPATH": str(packages),
         "VLLM_CACHE_ROOT": str(folder / "data" / "cache" / "vllm"),
@@ -177,16 +175,15 @@ def process_group(
             process.wait()
 
 
-def when_ready(
-    server: Server, process: "subprocess.Popen[bytes]", log: Path, probe: dict[str, object]
-) -> Server:
+def when_ready(server: Server, process: "subprocess.Popen[bytes]", log: Path, probe: Body) -> Server:
     """Returns when the model has answered `probe`. Raises ServerFailed."""
-    headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
+    headers = {"Content-Type": probe.content_type}
+    headers |= {"Authorization": f"Bearer {server.key}"} if server.key else {}
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             url = f"http://127.0.0.1:{server.port}{server.path}"
-            if httpx.post(url, json=probe, headers=headers, timeout=60.0).status_code == 200:
+            if httpx.post(url, content=probe.content, headers=headers, timeout=60.0).status_code == 200:
                 return server
         except httpx.TransportError:
             pass

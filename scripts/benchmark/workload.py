@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass, replace
 
 MODEL = "bench/chat"
-_WORDS = """
+WORDS = """
     river stone window garden paper winter bread music letter market bridge forest silver yellow morning
     evening kitchen doctor teacher village island number answer question story colour animal weather friend
     before after under between always never often quiet slow bright heavy early seven eleven twenty
@@ -48,7 +48,7 @@ def bodies(load: Load, seed: str) -> list[bytes]:
 
 
 def _body(load: Load, source: random.Random) -> bytes:
-    words = " ".join(source.choices(_WORDS, k=24))
+    words = " ".join(source.choices(WORDS, k=24))
     fields: dict[str, object] = {
         "model": MODEL,
         "messages": [{"role": "user", "content": f"{source.randrange(10**6)} {words}?"}],

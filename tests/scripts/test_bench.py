@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from benchmark import chart, report, servers, workload
+from benchmark import chart, servers, workload
 from benchmark.answers import BadAnswer, Exchange, read
 from benchmark.client import http_request, percentile
 from benchmark.report import OURS, PEERS, Run, Sample, insert, ratio, tables
@@ -130,9 +130,9 @@ def test_tables_tell_medians_and_ratio_with_range() -> None:
 
 
 def test_page_keeps_what_is_outside_of_its_markers() -> None:
-    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    page = "before\n<!-- bench:begin -->\n{}<!-- bench:end -->\nafter\n"
 
-    assert insert(page, "new\n") == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    assert insert(page.format("old\n"), "new\n", "bench") == page.format("new\n")
 
 
 def test_chart_draws_a_bar_for_each_server_and_load() -> None:

@@ -1,4 +1,4 @@
-"""What one writes first: FastAPI around `encode`, one call per request; run with the engines' interpreter."""
+"""What one writes first: FastAPI around `encode`, one call per request."""
 
 import os
 from typing import Any
