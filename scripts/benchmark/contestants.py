@@ -13,7 +13,7 @@ from typing import Protocol
 import uvloop
 
 from benchmark import client, processes, servers
-from benchmark.answers import BadAnswer
+from benchmark.answers import BadAnswer, Exchange
 from benchmark.client import Body
 
 HEARTH, BARE = "Hearth", "bare library"
@@ -104,7 +104,7 @@ class OverHttp:
             turn.load_average,
         )
 
-    def _answer(self, exchange: client.Exchange) -> Answer:
+    def _answer(self, exchange: Exchange) -> Answer:
         body = b"".join(piece for _, piece in exchange.pieces)
         if exchange.status != 200:
             raise BadAnswer(f"{self.name}: {exchange.status}: {body[:300].decode(errors='replace')}")

@@ -46,7 +46,7 @@ class Starter:
     @property
     def backend(self) -> dict[str, object]:
         """What the server is given."""
-        config = yaml.safe_load((CONFIGS / f"starter-{self.name}.yaml").read_text())
+        config: dict[str, object] = yaml.safe_load((CONFIGS / f"starter-{self.name}.yaml").read_text())
         return config | {"weights": str(self.weights), "preload": True}
 
     @property
