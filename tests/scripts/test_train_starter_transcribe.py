@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the engines' environment")
@@ -19,6 +18,7 @@ pytest.importorskip("faster_whisper", reason="needs the engines' environment")
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from starter_transcribe import sounds  # noqa: E402
 from starter_transcribe.batches import IGNORED, WHOLE_FRAMES, Batch, BatchMaker  # noqa: E402
