@@ -174,8 +174,9 @@ async def test_cancelled_request_is_computed_no_further(peer: Peer) -> None:
     large.cancel()
     assert (await large.answer()).failure.message == "cancelled"
 
-    after = (await peer.next_stats()).engine
-    assert (after.running, after.waiting) == (0, 0)
+    async with asyncio.timeout(10):  # a batch that had begun is computed to its end
+        while (after := (await peer.next_stats()).engine) and after.running + after.waiting:
+            continue
     assert after.steps - before.steps < 2048 / (256 // 32)
 
 
