@@ -1,9 +1,10 @@
 """Field types that several bodies share: bounded numbers, names, values that come alone or in a list."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from server.errors import invalid
 from server.wire.problems import OURS
 
 ModelName = Annotated[
@@ -17,9 +18,23 @@ StopString = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Body(BaseModel):
-    """Base of everything in a request body: strict types; unknown fields are ignored (contract 15.17)."""
+    """Base of everything in a request body: strict types; unknown fields are ignored (contract 15.17).
+
+    Fields in `refused` would change the answer if we knew them; ignoring these would lie.
+    """
 
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+
+    refused: ClassVar[dict[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_by_name(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for name in cls.refused.keys() & data.keys():
+                if data[name] is not None:
+                    raise invalid(name, cls.refused[name])
+        return data
 
 
 def _text_or_list(value: object) -> str | None:

@@ -1,11 +1,10 @@
 """The body of a rerank request, the same in both dialects, and its translation into the contract. Pure."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag
 
 from engines.contract.embed import RerankRequest
-from server.errors import invalid
 from server.wire.fields import Body, Count, ModelName
 from server.wire.problems import OURS
 
@@ -50,16 +49,6 @@ class RerankBody(Body):
         "max_chunks_per_doc": "is not supported; use truncate",
         "max_tokens_per_doc": "is not supported; use truncate",
     }
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_by_name(cls, data: Any) -> Any:
-        """Fields that would change the scores if we knew them."""
-        if isinstance(data, dict):
-            for name in cls.refused.keys() & data.keys():
-                if data[name] is not None:
-                    raise invalid(name, cls.refused[name])
-        return data
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from engines.contract.chat import Sampling
 from server.errors import invalid
@@ -64,16 +64,6 @@ class SamplingBody(Body):
         "guided_grammar": "is not supported; use response_format",
         "structured_outputs": "is not supported; use response_format",
     }
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_by_name(cls, data: Any) -> Any:
-        """Fields that would change the answer if we knew them; ignoring these would lie."""
-        if isinstance(data, dict):
-            for name in cls.refused.keys() & data.keys():
-                if data[name] is not None:
-                    raise invalid(name, cls.refused[name])
-        return data
 
     @property
     def includes_usage(self) -> bool:
