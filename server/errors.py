@@ -30,6 +30,9 @@ OUTWARD: dict[ErrorCode, Outward] = {
     ErrorCode.PAYLOAD_TOO_LARGE: Outward(413, "invalid_request_error"),
     ErrorCode.REQUEST_TIMEOUT: Outward(408, "invalid_request_error"),
     ErrorCode.BAD_REQUEST: Outward(400, "invalid_request_error"),
+    ErrorCode.CONFLICT: Outward(409, "invalid_request_error"),
+    ErrorCode.STORAGE_FULL: Outward(507, "server_error", 60),
+    ErrorCode.STORAGE_UNAVAILABLE: Outward(503, "server_error", 5),
     ErrorCode.SHUTTING_DOWN: Outward(503, "server_error", 5),
     ErrorCode.INTERNAL_ERROR: Outward(500, "server_error"),
 }

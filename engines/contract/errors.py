@@ -22,6 +22,9 @@ class ErrorCode(enum.StrEnum):
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"  # ours
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"  # ours: the client sent its body too slowly
     BAD_REQUEST = "BAD_REQUEST"  # ours: the HTTP message itself is unacceptable (Host, headers)
+    CONFLICT = "CONFLICT"  # ours: what is asked for contradicts the state of the object
+    STORAGE_FULL = "STORAGE_FULL"  # ours: no room on the server's disk
+    STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"  # ours: the store does not answer
     SHUTTING_DOWN = "SHUTTING_DOWN"  # ours: the server drains
     INTERNAL_ERROR = "INTERNAL_ERROR"  # ours: a bug of ours; the log has the request id
 

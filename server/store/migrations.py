@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine, delete, insert, select, text
 
-from server.store.schema import schema_version
+from server.store.schema import batch_lines, batches, files, idempotency_keys, metadata, schema_version
 
 
 class StoreTooNewError(Exception):
@@ -32,7 +32,11 @@ def _create_api_keys(connection: Connection) -> None:
     )
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_create_api_keys,)
+def _create_batches(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[files, batches, batch_lines, idempotency_keys], checkfirst=False)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_create_api_keys, _create_batches)
 
 
 def migrate(engine: Engine, steps: tuple[Callable[[Connection], None], ...] = STEPS) -> int:
