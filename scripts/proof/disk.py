@@ -30,6 +30,14 @@ class Disk:
         self.folder = folder
         self._control = folder / ".power_cut"
 
+    def sync(self) -> None:
+        """The names at its root."""
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
     def cut_power(self, tear_seed: int | None = None) -> None:
         """All that was not synced is lost, or with a seed some of it."""
         self._control.write_text("drop" if tear_seed is None else f"tear {tear_seed}")
