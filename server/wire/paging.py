@@ -17,18 +17,18 @@ def page(
     entries: Sequence[_Entry], name: Callable[[_Entry], str], *, limit: int, cursor: str | None
 ) -> tuple[list[_Entry], Pagination]:
     """The next `limit` of `entries`, which are sorted by `name`. Raises VALIDATION_ERROR about `cursor`."""
-    after = None if cursor is None else _decode(cursor)
+    after = None if cursor is None else decode_cursor(cursor)
     rest = [entry for entry in entries if after is None or name(entry) > after]
     found = rest[:limit]
     has_more = len(rest) > limit
-    return found, Pagination(has_more=has_more, next_cursor=_encode(name(found[-1])) if has_more else None)
+    return found, Pagination(has_more=has_more, next_cursor=encode_cursor(name(found[-1])) if has_more else None)
 
 
-def _encode(name: str) -> str:
+def encode_cursor(name: str) -> str:
     return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str) -> str:
+def decode_cursor(cursor: str) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
