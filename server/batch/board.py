@@ -70,7 +70,9 @@ class Board:
 
     def choose(self) -> None:
         """Start the lanes whose turn it is, and forget those that have nothing to do."""
-        idle = [backend for backend, lane in self._lanes.items() if lane.is_idle and backend not in self._tasks]
+        idle = [
+            backend for backend, lane in self._lanes.items() if lane.is_idle and backend not in self._tasks
+        ]
         for backend in idle:
             del self._lanes[backend]
         waiting = [backend for backend in self._lanes if backend not in self._tasks]

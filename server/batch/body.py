@@ -64,9 +64,7 @@ class OpenAIBatchBody(Body):
     completion_window: Window = Field(description="`24h`, and here also `4h` and `1h`")
     metadata: (
         Annotated[
-            dict[
-                Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=512)]
-            ],
+            dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=512)]],
             Field(max_length=16),
         ]
         | None

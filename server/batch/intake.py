@@ -1,7 +1,5 @@
 """Where the input of a batch comes from: an own file, the body itself, or an allowed host. Knows no HTTP."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -10,11 +8,10 @@ from server.batch.body import decode_inline, file_id_of
 from server.batch.validation import now
 from server.disk import DiskGuard
 from server.errors import ServiceError, invalid
-from server.files import FileRecord, FileStore
+from server.files import FileRecord, FileStore, Purpose, Sealed
 from server.remote import RemoteFiles
 
 FETCH_TIMEOUT_S = 120.0
-PURPOSE = "batch"
 CONTENT_TYPE = "application/jsonl"
 
 
@@ -37,18 +34,18 @@ class Intake:
         self._max_bytes = max_bytes
         self._ttl = timedelta(seconds=ttl_s)
 
-    @asynccontextmanager
-    async def take(self, owner: str, field: str, value: str) -> AsyncIterator[Input]:
-        """The input that `field` of a body names. Leaving by an exception takes a new file's content away again.
+    async def take(self, owner: str, field: str, value: str) -> Input:
+        """The input that `field` of a body names.
 
         Raises ServiceError: VALIDATION_ERROR about `field`, STORAGE_FULL.
         """
-        file_id = value if field == "input_file_id" else file_id_of(value) if field == "input_file_url" else None
+        file_id = (
+            value if field == "input_file_id" else file_id_of(value) if field == "input_file_url" else None
+        )
         if file_id is not None:
-            yield Input(await self._own(owner, file_id, field), is_new=False)
-            return
+            return Input(await self._own(owner, file_id, field), is_new=False)
         self._disk.check()
-        draft = self._files.draft()
+        draft = self._files.draft(max_bytes=self._max_bytes)
         try:
             if field == "input_file_base64":
                 await draft.add(decode_inline(value))
@@ -57,10 +54,9 @@ class Intake:
                     value, field, draft.add, max_bytes=self._max_bytes, timeout_s=FETCH_TIMEOUT_S
                 )
             sealed = await draft.seal()
-            yield Input(self._record(owner, sealed.id, sealed.size_bytes, sealed.sha256), is_new=True)
-        except BaseException:
+        finally:
             draft.discard()
-            raise
+        return Input(self._record(owner, sealed), is_new=True)
 
     async def _own(self, owner: str, file_id: str, field: str) -> FileRecord:
         try:
@@ -69,20 +65,20 @@ class Intake:
             if error.code is not ErrorCode.NOT_FOUND:
                 raise
             raise invalid(field, "names no file of this key") from error
-        if file.purpose != PURPOSE:
-            raise invalid(field, f"names a file of purpose {file.purpose}, not {PURPOSE}")
+        if file.purpose != Purpose.BATCH:
+            raise invalid(field, f"names a file of purpose {file.purpose}, not {Purpose.BATCH}")
         return file
 
-    def _record(self, owner: str, file_id: str, size_bytes: int, sha256: str) -> FileRecord:
+    def _record(self, owner: str, sealed: Sealed) -> FileRecord:
         moment: datetime = now()
         return FileRecord(
-            id=file_id,
+            id=sealed.id,
             owner=owner,
-            purpose=PURPOSE,
+            purpose=Purpose.BATCH,
             filename="input.jsonl",
             content_type=CONTENT_TYPE,
-            size_bytes=size_bytes,
-            sha256=sha256,
+            size_bytes=sealed.size_bytes,
+            sha256=sealed.sha256,
             created_at=moment,
             expires_at=moment + self._ttl,
         )

@@ -35,7 +35,11 @@ def insert_lines(connection: Connection, rows: Sequence[dict[str, Any]]) -> None
 def delete_lines(connection: Connection, batch_id: str, limit: int) -> int:
     """Delete up to `limit` lines, those with the lowest numbers; how many there were."""
     last = (
-        select(_LINES.line_no).where(_LINES.batch_id == batch_id).order_by(_LINES.line_no).limit(limit).subquery()
+        select(_LINES.line_no)
+        .where(_LINES.batch_id == batch_id)
+        .order_by(_LINES.line_no)
+        .limit(limit)
+        .subquery()
     )
     upto = select(func.max(last.c.line_no)).scalar_subquery()
     return connection.execute(
@@ -85,9 +89,7 @@ def count_death(connection: Connection, line: Line, attempt: int) -> None:
     connection.execute(update(batch_lines).where(mine).values(deaths=line.deaths + 1))
 
 
-def record(
-    connection: Connection, line: Line, attempt: int, outcome: Outcome, answer: bytes | None
-) -> bool:
+def record(connection: Connection, line: Line, attempt: int, outcome: Outcome, answer: bytes | None) -> bool:
     """Give the line its outcome. False if this attempt has lost the line: nothing is changed then."""
     mine = and_(_is(line.batch_id, line.line_no), _LINES.attempt == attempt, _LINES.outcome.is_(None))
     changed = update(batch_lines).where(mine).values(outcome=outcome, answer=answer)
@@ -121,9 +123,7 @@ def ended_lines(connection: Connection, batch_id: str, after: int, limit: int) -
 
 
 def count_lines(connection: Connection, batch_id: str) -> Counts:
-    counted = (
-        select(_LINES.outcome, func.count()).where(_LINES.batch_id == batch_id).group_by(_LINES.outcome)
-    )
+    counted = select(_LINES.outcome, func.count()).where(_LINES.batch_id == batch_id).group_by(_LINES.outcome)
     found: dict[str | None, int] = {outcome: number for outcome, number in connection.execute(counted)}
     ended = {outcome.value: found.get(outcome, 0) for outcome in Outcome}
     return Counts(total=sum(found.values()), **ended)

@@ -6,19 +6,11 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import RowMapping
 
+from server.batch.input_check import InputProblem
 from server.batch.states import BatchState, Counts
 
 Surface = Literal["native", "openai"]
 WINDOWS_S = {"24h": 86400, "4h": 14400, "1h": 3600}
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """What is wrong with a line of an input file; `line` counts from 1, None is the file as a whole."""
-
-    code: str
-    message: str
-    line: int | None = None
-    param: str | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -37,7 +29,7 @@ class Batch(msgspec.Struct, frozen=True):
     expires_at: datetime
     kept_until: datetime
     counts: Counts = Counts()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[InputProblem, ...] = ()
     started_at: datetime | None = None
     finalizing_at: datetime | None = None
     cancelling_at: datetime | None = None
@@ -59,8 +51,10 @@ def read_batch(row: RowMapping, open_counts: dict[str, int]) -> Batch:
     fields["state"] = BatchState(row["state"])
     found = row if fields["state"].has_ended else open_counts
     names = ("completed", "failed", "cancelled", "expired")
-    counts = Counts(row["total"], *(found[name] if found is row else open_counts.get(name, 0) for name in names))
-    problems = msgspec.convert(row["problems"] or [], tuple[Problem, ...])
+    counts = Counts(
+        row["total"], *(found[name] if found is row else open_counts.get(name, 0) for name in names)
+    )
+    problems = msgspec.convert(row["problems"] or [], tuple[InputProblem, ...])
     return Batch(**fields, counts=counts, problems=problems)
 
 

@@ -56,6 +56,7 @@ class BatchRunner:
         webhooks: str | None,
         ended: Callable[[], None],
         now: Callable[[], datetime] = now,
+        grace_s: float = GRACE_S,
     ) -> None:
         self.id = id
         self._database = database
@@ -67,6 +68,7 @@ class BatchRunner:
         self._webhooks = webhooks
         self._ended = ended
         self._now = now
+        self._grace_s = grace_s
         self._jobs: dict[str, Job] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -233,8 +235,8 @@ class BatchRunner:
             )
             job.enter(BatchState.FAILED, problems=checked.problems)
             return
-        await store_lines(self._database, batch, checked.rows(batch.id))
-        total = checked.num_lines
+        await store_lines(self._database, batch, checked)
+        total = len(checked.lines)
         await self._step(job, lambda connection: tables.begin(connection, batch, total=total, now=moment))
         job.enter(BatchState.IN_PROGRESS, started_at=moment)
         reach("batch.validated")
@@ -244,19 +246,19 @@ class BatchRunner:
         models = await self._database.read(lambda connection: line_tables.open_models(connection, batch_id))
         path = self._files.path(job.batch.input_file_id)
         job.expect(sum(models.values()))
-        self._board.add(
-            job, {model: LineSource(self._database, batch_id, model, path) for model in models}
-        )
+        self._board.add(job, {model: LineSource(self._database, batch_id, model, path) for model in models})
         await job.until_settled()
         self._board.drop(job)
-        await job.wind_up(GRACE_S)
+        await job.wind_up(self._grace_s)
 
     async def _close_lines(self, job: Job) -> None:
         """Lines that have no outcome get the one that the end of the batch gives them."""
         batch, moment, outcome = job.batch, self._now(), job.ending
 
         def write(connection: Connection) -> bool:
-            if batch.state is BatchState.IN_PROGRESS and not tables.begin_finalizing(connection, batch, moment):
+            if batch.state is BatchState.IN_PROGRESS and not tables.begin_finalizing(
+                connection, batch, moment
+            ):
                 return False
             if outcome is not None:
                 line_tables.close_open(connection, batch.id, outcome)

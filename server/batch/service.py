@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from engines.contract.errors import ErrorCode
 from server.batch import tables
+from server.batch.intake import Input
 from server.batch.records import WINDOWS_S, Batch, Surface
 from server.batch.runner import BatchRunner
 from server.batch.states import BatchState
@@ -16,7 +17,7 @@ from server.batch.validation import now
 from server.disk import DiskGuard
 from server.errors import ServiceError
 from server.failpoints import reach
-from server.files import FileRecord, FileStore
+from server.files import FileStore
 from server.store.database import Database
 
 RETRY_AFTER_S = 60
@@ -24,7 +25,7 @@ Remember = Callable[[Connection, Batch], None]
 
 
 class Submission(NamedTuple):
-    """What a client asks for. `input_file` has its row already unless `is_new_file`."""
+    """What a client asks for."""
 
     owner: str
     surface: Surface
@@ -32,8 +33,7 @@ class Submission(NamedTuple):
     completion_window: str
     metadata: dict[str, Any]
     base_url: str
-    input_file: FileRecord
-    is_new_file: bool
+    input: Input
 
 
 class Batches:
@@ -69,13 +69,19 @@ class Batches:
         def write(connection: Connection) -> None:
             if tables.count_active(connection, batch.owner) >= self._max_active:
                 raise _too_many(self._max_active)
-            if submission.is_new_file:
-                self._files.insert(connection, submission.input_file)
+            if submission.input.is_new:
+                self._files.insert(connection, submission.input.file)
+            else:
+                self._files.find_in(connection, batch.owner, batch.input_file_id)
             tables.insert_batch(connection, batch)
             remember(connection, batch)
 
         reach("batch.before_row")
-        await self._database.write(write)
+        if submission.input.is_new:
+            async with self._files.dropped_without_row(batch.input_file_id):
+                await self._database.write(write)
+        else:
+            await self._database.write(write)
         reach("batch.after_row")
         self._runner.wake()
         return batch
@@ -119,7 +125,9 @@ class Batches:
             self._runner.wake()
         batch = await self.find(owner, batch_id)
         if not began and batch.state not in (BatchState.CANCELLING, BatchState.CANCELLED):
-            raise ServiceError(ErrorCode.CONFLICT, f"the batch is {batch.state}: it cannot be cancelled any more")
+            raise ServiceError(
+                ErrorCode.CONFLICT, f"the batch is {batch.state}: it cannot be cancelled any more"
+            )
         return batch
 
     def _new(self, submission: Submission) -> Batch:
@@ -131,7 +139,7 @@ class Batches:
             surface=submission.surface,
             endpoint=submission.endpoint,
             state=BatchState.VALIDATING,
-            input_file_id=submission.input_file.id,
+            input_file_id=submission.input.file.id,
             completion_window=submission.completion_window,
             metadata=submission.metadata,
             base_url=submission.base_url,

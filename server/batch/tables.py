@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, ColumnElement, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, update
 
-from server.batch.records import Batch, Problem, Surface, read_batch
+from server.batch.input_check import InputProblem
+from server.batch.records import Batch, Surface, read_batch
 from server.batch.states import ACTIVE, CANCELLABLE, ENDED, BatchState, Counts
 from server.store.schema import batch_lines, batches
 
@@ -78,7 +79,9 @@ def begin(connection: Connection, batch: Batch, *, total: int, now: datetime) ->
     return _change(connection, batch, {BatchState.VALIDATING}, changes)
 
 
-def refuse(connection: Connection, batch: Batch, problems: Sequence[Problem], now: datetime, told: str | None) -> bool:
+def refuse(
+    connection: Connection, batch: Batch, problems: Sequence[InputProblem], now: datetime, told: str | None
+) -> bool:
     """From `validating` to `failed`: the input cannot be used."""
     changes = {"state": BatchState.FAILED, "problems": msgspec.to_builtins(problems), "ended_at": now}
     return _change(connection, batch, {BatchState.VALIDATING}, changes | {"webhook_state": told})
@@ -157,9 +160,7 @@ def release(connection: Connection, runner: str) -> None:
 
 def to_tell(connection: Connection, runner: str, before: datetime, limit: int) -> list[Batch]:
     """Ended batches whose webhook is due: this runner's own, and those that nobody has told since `before`."""
-    due = and_(
-        batches.c.webhook_state == "due", or_(batches.c.runner == runner, batches.c.ended_at < before)
-    )
+    due = and_(batches.c.webhook_state == "due", or_(batches.c.runner == runner, batches.c.ended_at < before))
     rows = connection.execute(select(batches).where(due).order_by(batches.c.ended_at).limit(limit)).mappings()
     return [read_batch(row, {}) for row in rows]
 

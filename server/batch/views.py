@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from server.batch.records import Batch, Problem
+from server.batch.input_check import InputProblem
+from server.batch.records import Batch
 from server.batch.states import BatchState
 
 
@@ -88,7 +89,7 @@ def _progress(batch: Batch, now: datetime) -> dict[str, float | None]:
     }
 
 
-def _problem(problem: Problem) -> dict[str, object]:
+def _problem(problem: InputProblem) -> dict[str, object]:
     return {
         "code": problem.code,
         "message": problem.message,

@@ -9,8 +9,10 @@ from sqlalchemy import Connection
 
 from server.batch import line_tables
 from server.batch.job import Job
-from server.batch.line_answer import answer_line, worker_crashed_line
-from server.batch.line_runner import LineAnswer, LineOrder, LineRunner, refusal
+from server.batch.line_answer import LineAnswer, LineFailure, answered_line, refusal, unanswered_line
+from server.batch.line_input import LineProblem, read_line
+from server.batch.line_order import LineOrder
+from server.batch.line_runner import LineRunner
 from server.batch.lines import Loaded, load_line
 from server.batch.persisting import persist
 from server.batch.states import Outcome
@@ -61,7 +63,8 @@ class LineWork:
             deaths = current.line.deaths + error.worker_died
             verdict = judge(error, deaths=deaths, failures=num_failures)
             if verdict is Verdict.RECORD:
-                return await self._record(attempt, Outcome.FAILED, refusal(error, current.raw, attempt.order))
+                answer = refusal(error, _url_of(current.raw), attempt.order.request_id)
+                return await self._record(attempt, Outcome.FAILED, answer)
             if verdict is Verdict.CRASHED:
                 return await self._record(attempt, Outcome.FAILED, None)
             if verdict is Verdict.SUSPECT:
@@ -77,10 +80,11 @@ class LineWork:
         """`answer` None: workers died of the line."""
         line, number = attempt.loaded.line, attempt.number
         told = max(number, 1)
+        where = (line.batch_id, line.line_no, line.custom_id)
         content = (
-            worker_crashed_line(line.batch_id, line.line_no, line.custom_id, told)
+            unanswered_line(*where, failure=LineFailure.WORKER_CRASHED, attempts=told)
             if answer is None
-            else answer_line(line.batch_id, line.line_no, line.custom_id, answer, told)
+            else answered_line(*where, answer=answer, attempts=told)
         )
 
         def write(connection: Connection) -> bool:
@@ -101,9 +105,7 @@ class LineWork:
 
     async def _count_death(self, attempt: "_Attempt") -> Loaded | None:
         line, number = attempt.loaded.line, attempt.number
-        await persist(
-            self._database, lambda connection: line_tables.count_death(connection, line, number)
-        )
+        await persist(self._database, lambda connection: line_tables.count_death(connection, line, number))
         return await self._reload(attempt.loaded)
 
     async def _reload(self, loaded: Loaded) -> Loaded | None:
@@ -143,3 +145,11 @@ class _Attempt:
             raise LineLostError
         self.number = line.attempt + 1
         reach("line.claimed")
+
+
+def _url_of(raw: bytes) -> str:
+    """Which dialect the line wants to be told a failure in; native where it does not say."""
+    try:
+        return read_line(raw).url
+    except LineProblem:
+        return ""

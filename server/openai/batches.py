@@ -39,22 +39,21 @@ async def create_batch(request: Request) -> Response:
         fingerprint = sha256(PATH.encode() + b"\n" + await request.body()).hexdigest()
         if (stored := await once.recall(fingerprint)) is not None:
             return Response(stored, media_type=JSON)
-        async with hub.intake.take(caller.key_id, "input_file_id", body.input_file_id) as found:
-            submission = Submission(
-                owner=caller.key_id,
-                surface="openai",
-                endpoint=body.endpoint,
-                completion_window=body.completion_window,
-                metadata=dict(body.metadata or {}),
-                base_url=base_url(request),
-                input_file=found.file,
-                is_new_file=found.is_new,
-            )
+        found = await hub.intake.take(caller.key_id, "input_file_id", body.input_file_id)
+        submission = Submission(
+            owner=caller.key_id,
+            surface="openai",
+            endpoint=body.endpoint,
+            completion_window=body.completion_window,
+            metadata=dict(body.metadata or {}),
+            base_url=base_url(request),
+            input=found,
+        )
 
-            def remember(connection: Connection, batch: Batch) -> None:
-                once.remember(connection, to_json(openai_batch(batch)))
+        def remember(connection: Connection, batch: Batch) -> None:
+            once.remember(connection, to_json(openai_batch(batch)))
 
-            return Json(openai_batch(await hub.batches.submit(submission, remember)))
+        return Json(openai_batch(await hub.batches.submit(submission, remember)))
 
 
 @router.get(PATH)

@@ -47,22 +47,21 @@ async def submit_batch(request: Request) -> Response:
         body = await read_json(request, BatchBody)
         if (stored := await once.recall(_fingerprint(await request.body()))) is not None:
             return Response(stored, media_type=JSON)
-        async with hub.intake.take(caller.key_id, *body.input()) as found:
-            submission = Submission(
-                owner=caller.key_id,
-                surface="native",
-                endpoint=None,
-                completion_window=body.endpoint_completion_window or "24h",
-                metadata=body.metadata or {},
-                base_url=base_url(request),
-                input_file=found.file,
-                is_new_file=found.is_new,
-            )
+        found = await hub.intake.take(caller.key_id, *body.input())
+        submission = Submission(
+            owner=caller.key_id,
+            surface="native",
+            endpoint=None,
+            completion_window=body.endpoint_completion_window or "24h",
+            metadata=body.metadata or {},
+            base_url=base_url(request),
+            input=found,
+        )
 
-            def remember(connection: Connection, batch: Batch) -> None:
-                once.remember(connection, to_json(_answer(request, batch)))
+        def remember(connection: Connection, batch: Batch) -> None:
+            once.remember(connection, to_json(_answer(request, batch)))
 
-            return Json(_answer(request, await hub.batches.submit(submission, remember)))
+        return Json(_answer(request, await hub.batches.submit(submission, remember)))
 
 
 @router.get(PATH)

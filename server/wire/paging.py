@@ -21,7 +21,9 @@ def page(
     rest = [entry for entry in entries if after is None or name(entry) > after]
     found = rest[:limit]
     has_more = len(rest) > limit
-    return found, Pagination(has_more=has_more, next_cursor=encode_cursor(name(found[-1])) if has_more else None)
+    return found, Pagination(
+        has_more=has_more, next_cursor=encode_cursor(name(found[-1])) if has_more else None
+    )
 
 
 def encode_cursor(name: str) -> str:

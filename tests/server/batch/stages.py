@@ -34,7 +34,9 @@ def job(batch_id: str = "batch_a", **fields: Any) -> Job:
     return Job(batch(batch_id, **fields), nobody("apikey_a"))
 
 
-def line(line_no: int, *, batch_id: str = "batch_a", model: str = "m", deaths: int = 0, attempt: int = 0) -> Line:
+def line(
+    line_no: int, *, batch_id: str = "batch_a", model: str = "m", deaths: int = 0, attempt: int = 0
+) -> Line:
     return Line(batch_id, line_no, f"c{line_no}", model, line_no, 0, 0, attempt, deaths)
 
 

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Connection
 
 from server.batch import line_tables, tables
-from server.batch.records import Batch, Problem
+from server.batch.input_check import InputProblem
+from server.batch.records import Batch
 from server.batch.states import BatchState, Counts, Outcome
 from server.store import Store, open_store
 from tests.server.batch.stages import NOW, batch, line
@@ -87,7 +88,9 @@ def test_lists_are_paged_from_the_newest_and_by_owner(desk: Desk) -> None:
         desk.submit(f"batch_{number}", created_at=NOW + timedelta(seconds=number // 2))
     desk.submit("batch_foreign", owner="apikey_b")
 
-    first = desk.do(lambda c: tables.list_batches(c, "apikey_a", surface=None, states=(), after=None, limit=3))
+    first = desk.do(
+        lambda c: tables.list_batches(c, "apikey_a", surface=None, states=(), after=None, limit=3)
+    )
     last = first[-1]
     rest = desk.do(
         lambda c: tables.list_batches(
@@ -249,7 +252,7 @@ def test_an_ended_batch_keeps_its_counts_without_its_lines(desk: Desk) -> None:
 def test_an_ended_batch_cannot_be_cancelled_or_taken(desk: Desk) -> None:
     desk.submit()
     held = desk.take()
-    problems = (Problem("invalid_json_line", "is not JSON", 3),)
+    problems = (InputProblem("invalid_json_line", 3, "is not JSON"),)
     assert desk.do(lambda c: tables.refuse(c, held, problems, LATER, None))
 
     assert not desk.do(lambda c: tables.begin_cancelling(c, held.id, NOW))
