@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
@@ -19,6 +20,8 @@ from server.store.migrations import StoreTooNewError, migrate
 
 BUSY_TIMEOUT_MS = 5000
 POOL_TIMEOUT_S = 5
+PEER_GONE_MS = 10_000
+IDLE_TRANSACTION_MS = 15_000
 FIRST_SAFE_WAL = (3, 51, 3)
 
 
@@ -78,13 +81,21 @@ def synchronous(mode: str) -> str:
 
 
 def _postgresql(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_pre_ping=True,
         pool_timeout=POOL_TIMEOUT_S,
-        connect_args={"connect_timeout": POOL_TIMEOUT_S},
+        connect_args={"connect_timeout": POOL_TIMEOUT_S, "tcp_user_timeout": PEER_GONE_MS},
     )
+    event.listen(engine, "connect", _bound_idle_transactions)
+    return engine
+
+
+def _bound_idle_transactions(connection: psycopg.Connection, entry: ConnectionPoolEntry) -> None:
+    """A server that is stopped within a transaction must not hold its locks against the others for ever."""
+    connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MS}".encode())
+    connection.commit()
 
 
 def _sqlite(url: URL) -> Engine:

@@ -15,10 +15,6 @@ BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
 _numbers = itertools.count()
 
 
-def has_postgresql() -> bool:
-    return bool(BINARIES)
-
-
 class Cluster:
     """Runs without fsync: it survives `stop`, not a power cut."""
 
@@ -31,6 +27,10 @@ class Cluster:
             self.port = probe.getsockname()[1]
         self._run("initdb", "-U", "hearth", "-A", "trust", "--no-sync")
         self.start()
+
+    @classmethod
+    def if_installed(cls) -> "Cluster | None":
+        return cls() if BINARIES else None
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://hearth@127.0.0.1:{self.port}/{database}"

@@ -8,7 +8,7 @@ import pytest
 
 from server.deps import Services
 from tests.fakes.edge import make_services
-from tests.fakes.postgresql import Cluster, has_postgresql
+from tests.fakes.postgresql import Cluster
 from tests.fakes.surface import Surface
 
 
@@ -21,9 +21,9 @@ def services(tmp_path: Path) -> Iterator[Services]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    if not has_postgresql():
+    """PostgreSQL for all tests; they share it and use `new_database`."""
+    if not (made := Cluster.if_installed()):
         pytest.skip("no PostgreSQL in /usr/lib/postgresql")
-    made = Cluster()
     yield made
     made.remove()
 

@@ -1,5 +1,7 @@
 """The same store and keys on PostgreSQL."""
 
+from sqlalchemy import text
+
 from server.caller import Permission
 from server.keys import KeyRing
 from server.store import open_store
@@ -20,7 +22,17 @@ def test_keys_live_in_postgresql(cluster: Cluster) -> None:
     elsewhere.close()
 
     assert caller is not None
-    assert caller.models == {"fake/echo"}
+    assert caller.models == frozenset({"fake/echo"})
     assert record.last_used_at is None
     assert record.created_at.tzinfo is not None
     assert after is None
+
+
+def test_stopped_server_does_not_hold_locks_for_ever(cluster: Cluster) -> None:
+    store = open_store(cluster.new_database())
+
+    with store.reading() as connection:
+        timeout = connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar()
+
+    store.close()
+    assert timeout == "15s"
