@@ -1,1 +1,1 @@
-"""Durable batches: lines of a file are run as requests, each with one outcome that is never lost. Knows no HTTP."""
+"""Durable batches: many requests in one file, run beside interactive ones, answered in files. Knows no HTTP."""
