@@ -1,6 +1,6 @@
 """The OpenAI surface: thin translations, no envelope. A new endpoint is a file here and a line in ROUTERS."""
 
-from server.openai import chat, completions, embeddings, images, models, rerank, speech, transcriptions
+from server.openai import batches, chat, completions, embeddings, images, models, rerank, speech, transcriptions
 
 ROUTERS = (
     chat.router,
@@ -8,6 +8,7 @@ ROUTERS = (
     embeddings.router,
     images.router,
     models.router,
+    batches.router,
     rerank.router,
     transcriptions.router,
     speech.router,

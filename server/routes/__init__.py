@@ -2,6 +2,7 @@
 
 from server.routes import (
     backends,
+    batch,
     chat,
     embed,
     generate,
@@ -21,6 +22,7 @@ from server.routes import (
 
 ROUTERS = (
     backends.router,
+    batch.router,
     chat.router,
     embed.router,
     generate.router,
