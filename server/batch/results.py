@@ -82,9 +82,7 @@ def _content(batch_id: str, line: Ended) -> bytes:
     if line.answer is not None:
         return line.answer
     failure = LineFailure.BATCH_EXPIRED if line.outcome is Outcome.EXPIRED else LineFailure.BATCH_CANCELLED
-    return unanswered_line(
-        batch_id, line.line_no, line.custom_id, failure=failure, attempts=line.attempt
-    )
+    return unanswered_line(batch_id, line.line_no, line.custom_id, failure=failure, attempts=line.attempt)
 
 
 def _record(sealed: Sealed, batch: Batch, name: str, moment: datetime) -> FileRecord:

@@ -1,6 +1,16 @@
 """The OpenAI surface: thin translations, no envelope. A new endpoint is a file here and a line in ROUTERS."""
 
-from server.openai import batches, chat, completions, embeddings, images, models, rerank, speech, transcriptions
+from server.openai import (
+    batches,
+    chat,
+    completions,
+    embeddings,
+    images,
+    models,
+    rerank,
+    speech,
+    transcriptions,
+)
 
 ROUTERS = (
     chat.router,

@@ -20,7 +20,9 @@ WAIT_S = 60.0
 CHAT = "/v1/inference/chat"
 
 
-def chat_line(custom_id: str, text: str, model: str = "fake/echo", url: str = CHAT, **body: Any) -> dict[str, Any]:
+def chat_line(
+    custom_id: str, text: str, model: str = "fake/echo", url: str = CHAT, **body: Any
+) -> dict[str, Any]:
     messages = [{"role": "user", "content": text}]
     return {
         "custom_id": custom_id,
@@ -331,7 +333,9 @@ def test_a_killed_server_goes_on_where_it_was(start_fake: StartServer) -> None:
 
 
 def test_a_batch_ends_with_its_key(echo: RunningServer, client: httpx.Client) -> None:
-    made = client.post("/v1/api-keys", json={"name": "temporary", "permissions": ["models:use"]}).json()["data"]
+    made = client.post("/v1/api-keys", json={"name": "temporary", "permissions": ["models:use"]}).json()[
+        "data"
+    ]
     with echo.client(made["key"]) as temporary:
         lines = [chat_line(f"{number}", "a " * 500, model="fake/slow") for number in range(300)]
         batch_id = submit(temporary, jsonl(*lines))["id"]
