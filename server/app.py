@@ -21,6 +21,7 @@ from server.http.draining import DrainHooks
 from server.http.guards import Guards
 from server.http.readiness import Readiness
 from server.http.uploads import Spool, UploadRoute
+from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.media import open_media
 from server.openai import ROUTERS as OPENAI_ROUTERS
@@ -28,6 +29,7 @@ from server.remote import RemoteFiles
 from server.router import Router
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.settings import Settings
+from server.store.database import Database
 from server.telemetry import Metrics
 from server.workers.backoff import RestartPolicy
 from server.workers.launch import Launcher
@@ -47,6 +49,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         policy=RestartPolicy(max_deaths=settings.max_restarts),
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
     )
+    database = Database(keys.store)
     return Services(
         settings=settings,
         catalog=catalog,
@@ -58,12 +61,14 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         estimates=estimate_memory(backends),
         remote=RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes),
         uploads=Spool(settings.data_dir / "uploads", settings.max_upload_bytes),
+        database=database,
+        idempotency=Idempotency(database, holder=f"server_{secrets.token_hex(12)}"),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 
 
 def create_app(services: Services) -> FastAPI:
-    """The ASGI application. Its lifespan runs the workers, keeps the keys fresh and sweeps old media."""
+    """The ASGI application. Its lifespan runs the workers, keeps the keys fresh and sweeps what is old."""
     settings = services.settings
 
     @contextlib.asynccontextmanager
@@ -72,6 +77,7 @@ def create_app(services: Services) -> FastAPI:
         tasks = [
             asyncio.create_task(services.keys.run(), name="keys.run"),
             asyncio.create_task(services.media.run(), name="media.run"),
+            asyncio.create_task(services.idempotency.run(), name="idempotency.run"),
         ]
         try:
             async with services.supervisor:
@@ -80,6 +86,7 @@ def create_app(services: Services) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(services.database.close)
             await asyncio.to_thread(services.keys.close)
 
     app = FastAPI(

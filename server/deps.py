@@ -13,10 +13,12 @@ from server.errors import ServiceError
 from server.gateway import Gateway
 from server.http.readiness import Readiness
 from server.http.uploads import Spool
+from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.media import MediaStore
 from server.remote import RemoteFiles
 from server.settings import Settings
+from server.store.database import Database
 from server.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Services:
     metrics: Metrics
     remote: RemoteFiles
     uploads: Spool
+    database: Database
+    idempotency: Idempotency
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

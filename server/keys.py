@@ -102,6 +102,11 @@ class KeyRing:
         self._used: dict[str, float] = {}
         self.refresh()
 
+    @property
+    def store(self) -> Store:
+        """Closed with the keys."""
+        return self._store
+
     def create(
         self,
         name: str,

@@ -18,11 +18,13 @@ from server.http.context import RequestContext
 from server.http.disconnect import CancelOnDisconnect
 from server.http.guards import Guards
 from server.http.uploads import Spool
+from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.media import open_media
 from server.remote import RemoteFiles
 from server.settings import Settings
 from server.store import open_store
+from server.store.database import Database
 from server.telemetry import Metrics
 from server.workers.status import WorkerState
 from tests.fakes.fake_supervisor import FakeSupervisor, backend_status
@@ -31,6 +33,7 @@ from tests.fakes.fake_supervisor import FakeSupervisor, backend_status
 def make_services(folder: Path, **settings: Any) -> Services:
     chosen = Settings(**{"data_dir": folder, "port": 0} | settings)
     keys = KeyRing(open_store(chosen.store_url), refresh_gap_s=0)
+    database = Database(keys.store)
     nothing: Any = None
     workers: Any = FakeSupervisor(backend_status("be_echo", WorkerState.READY, in_flight=2, restarts=3))
     return Services(
@@ -42,6 +45,8 @@ def make_services(folder: Path, **settings: Any) -> Services:
         media=open_media(chosen),
         remote=RemoteFiles((), max_bytes=1),
         uploads=Spool(chosen.data_dir / "uploads", chosen.max_upload_bytes),
+        database=database,
+        idempotency=Idempotency(database, "server_test"),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )
 
