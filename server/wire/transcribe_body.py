@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engines.contract.transcribe import AudioFile, TranscribeRequest
 from server.errors import invalid
-from server.http.uploads import Upload
+from server.files import FileWriter
 from server.wire.fields import ModelName
 from server.wire.form_body import Form
 
@@ -57,7 +57,7 @@ class NativeTranscribeForm(TranscribeForm):
     task: Task | None = Field(None, description="`translate`: into English, by a model that can")
 
 
-def parse(form: TranscribeForm, upload: Upload, task: Task) -> TranscribeRequest:
+def parse(form: TranscribeForm, upload: FileWriter, task: Task) -> TranscribeRequest:
     """Raises VALIDATION_ERROR with the field at fault."""
     if form.timestamp_granularities and form.response_format != "verbose_json":
         raise invalid("timestamp_granularities", "is only allowed with response_format verbose_json")
