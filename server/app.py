@@ -13,7 +13,9 @@ from server.auth import Authentication, public_paths
 from server.catalog import Catalog
 from server.catalog.estimates import estimate_memory
 from server.deps import Services
+from server.disk import DiskGuard
 from server.engine_envs import python_for
+from server.files import FileStore
 from server.gateway import Gateway
 from server.http.context import RequestContext
 from server.http.disconnect import CancelOnDisconnect
@@ -50,6 +52,8 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
     )
     database = Database(keys.store)
+    files_dir = settings.files_dir or settings.data_dir / "files"
+    disk = DiskGuard(files_dir, settings.min_free_bytes)
     return Services(
         settings=settings,
         catalog=catalog,
@@ -63,21 +67,25 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         uploads=Spool(settings.data_dir / "uploads", settings.max_upload_bytes),
         database=database,
         idempotency=Idempotency(database, holder=f"server_{secrets.token_hex(12)}"),
+        disk=disk,
+        files=FileStore(database, files_dir, disk),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 
 
 def create_app(services: Services) -> FastAPI:
-    """The ASGI application. Its lifespan runs the workers, keeps the keys fresh and sweeps what is old."""
+    """The ASGI application. Its lifespan runs the workers and the batches, and sweeps what is old."""
     settings = services.settings
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(services.uploads.sweep)
+        await services.files.start()
         tasks = [
             asyncio.create_task(services.keys.run(), name="keys.run"),
             asyncio.create_task(services.media.run(), name="media.run"),
             asyncio.create_task(services.idempotency.run(), name="idempotency.run"),
+            asyncio.create_task(services.files.run(), name="files.run"),
         ]
         try:
             async with services.supervisor:
@@ -97,7 +105,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         middleware=[  # outermost first
             Middleware(RequestContext, metrics=services.metrics),
-            Middleware(Guards, settings=settings, upload_paths=_upload_paths()),
+            Middleware(Guards, settings=settings, upload_paths=_upload_paths(settings)),
             Middleware(Authentication, keys=services.keys, public_paths=public_paths(settings)),
             Middleware(CancelOnDisconnect, metrics=services.metrics),
         ],
@@ -109,9 +117,10 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
-def _upload_paths() -> frozenset[str]:
+def _upload_paths(settings: Settings) -> dict[str, int]:
+    """The paths that take a file, and how large it may be."""
     routes = (route for router in (*OPENAI_ROUTERS, *NATIVE_ROUTERS) for route in router.routes)
-    return frozenset(route.path for route in routes if isinstance(route, UploadRoute))
+    return {route.path: route.max_bytes(settings) for route in routes if isinstance(route, UploadRoute)}
 
 
 def drain_hooks(services: Services) -> DrainHooks:

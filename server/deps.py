@@ -9,7 +9,9 @@ from fastapi import Request
 from engines.contract.engine import MemoryEstimate
 from engines.contract.errors import ErrorCode
 from server.caller import Caller, Permission
+from server.disk import DiskGuard
 from server.errors import ServiceError
+from server.files import FileStore
 from server.gateway import Gateway
 from server.http.readiness import Readiness
 from server.http.uploads import Spool
@@ -41,6 +43,8 @@ class Services:
     uploads: Spool
     database: Database
     idempotency: Idempotency
+    disk: DiskGuard
+    files: FileStore
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

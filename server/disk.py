@@ -46,10 +46,15 @@ def no_room() -> ServiceError:
     return ServiceError(ErrorCode.STORAGE_FULL, "the server has no room on its disk now")
 
 
+def is_full(error: OSError) -> bool:
+    """Whether the disk or its quota has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def disk_error(error: OSError) -> ServiceError:
-    """STORAGE_FULL where the disk or its quota is full, otherwise INTERNAL_ERROR; the log has the cause."""
+    """STORAGE_FULL where there is no room, otherwise INTERNAL_ERROR; the log has the cause."""
     log_event("disk.failed", level=logging.ERROR, reason=os.strerror(error.errno or 0))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return no_room()
     return ServiceError(ErrorCode.INTERNAL_ERROR, "the server's disk failed; its log says how")
 
@@ -61,6 +66,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, for its owner only, and what is missing above it, to outlive a power cut. Blocks."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
 
 
 async def in_thread(work: Callable[[], _T], name: str) -> _T:

@@ -45,13 +45,18 @@ class Draft(FileWriter):
         self._steps = steps
         self._digest = hashlib.sha256()
 
+    @property
+    def sha256(self) -> str:
+        """Of what was flushed."""
+        return self._digest.hexdigest()
+
     async def seal(self) -> Sealed:
         """Put the content in its place. Cancelled or failing, it leaves nothing behind.
 
         Raises ServiceError: STORAGE_FULL, INTERNAL_ERROR if the disk fails.
         """
         await self.flush()
-        sealed = Sealed(new_file_id(), self.size_bytes, self._digest.hexdigest())
+        sealed = Sealed(new_file_id(), self.size_bytes, self.sha256)
         place = self._folder / sealed.id
         try:
             await in_thread(lambda: self._publish(place), "file.seal")

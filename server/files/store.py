@@ -52,10 +52,19 @@ class FileStore:
         """For a caller's own transaction; see `dropped_without_row`."""
         connection.execute(insert(files).values(**{name: getattr(record, name) for name in _COLUMNS}))
 
-    async def add(self, record: FileRecord) -> None:
-        """Raises ServiceError: STORAGE_FULL, STORAGE_UNAVAILABLE."""
+    async def add(self, record: FileRecord, also: Callable[[Connection], None] | None = None) -> None:
+        """Insert the row, and do in the same transaction what `also` does.
+
+        Raises ServiceError: STORAGE_FULL, STORAGE_UNAVAILABLE; and what `also` raises.
+        """
+
+        def write(connection: Connection) -> None:
+            self.insert(connection, record)
+            if also is not None:
+                also(connection)
+
         async with self.dropped_without_row(record.id):
-            await self._db.write(lambda connection: self.insert(connection, record))
+            await self._db.write(write)
 
     @contextlib.asynccontextmanager
     async def dropped_without_row(self, file_id: str) -> AsyncIterator[None]:
@@ -72,15 +81,13 @@ class FileStore:
 
     async def find(self, owner: str, file_id: str) -> FileRecord:
         """Raises ServiceError: NOT_FOUND, also if it has expired or is another's; STORAGE_UNAVAILABLE."""
-        return await self._db.read(lambda connection: self.find_in(connection, owner, file_id))
+        query = self._visible(owner).where(files.c.id == file_id)
+        return await self._db.read(lambda connection: _one(connection, query))
 
     def find_in(self, connection: Connection, owner: str, file_id: str) -> FileRecord:
         """For a caller's own transaction: until its end nobody deletes the file. Raises ServiceError(NOT_FOUND)."""
-        query = self._visible(owner).where(files.c.id == file_id).with_for_update(read=True)
-        row = connection.execute(query).one_or_none()
-        if row is None:
-            raise _no_such_file()
-        return _record(row)
+        query = self._visible(owner).where(files.c.id == file_id)
+        return _one(connection, query.with_for_update(read=True))
 
     async def list(
         self, owner: str, *, purpose: str | None, limit: int, after: FilePlace | None, is_newest_first: bool
@@ -130,9 +137,7 @@ class FileStore:
         )
 
     def _delete_row(self, connection: Connection, owner: str, file_id: str) -> None:
-        query = self._visible(owner).where(files.c.id == file_id).with_for_update()
-        if connection.execute(query).one_or_none() is None:
-            raise _no_such_file()
+        _one(connection, self._visible(owner).where(files.c.id == file_id).with_for_update())
         reading = select(batches.c.id).where(batches.c.input_file_id == file_id, batches.c.ended_at.is_(None))
         if connection.execute(reading.limit(1)).one_or_none() is not None:
             raise ServiceError(
@@ -148,6 +153,13 @@ def _behind(place: FilePlace, *, is_newest_first: bool) -> ColumnElement[bool]:
     else:
         later = (created_at > place.created_at, file_id > place.id)
     return or_(later[0], and_(created_at == place.created_at, later[1]))
+
+
+def _one(connection: Connection, query: Select[tuple[object, ...]]) -> FileRecord:
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise _no_such_file()
+    return _record(row)
 
 
 def _record(row: Row[tuple[object, ...]]) -> FileRecord:

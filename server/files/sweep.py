@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, exists, select
 
 from server import failpoints
-from server.disk import disk_error, in_thread
+from server.disk import disk_error, in_thread, make_folder
 from server.errors import ServiceError
 from server.files.draft import INCOMING
 from server.store.database import Database
@@ -107,7 +107,7 @@ class Sweeper:
     def _start(self) -> None:
         incoming = self._folder / INCOMING
         try:
-            incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(incoming)
             if not self._db.is_shared:
                 _unlink_all(incoming.iterdir())
         except OSError as error:

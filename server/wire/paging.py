@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from server.envelope import Pagination
@@ -35,3 +36,20 @@ def decode_cursor(cursor: str) -> str:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise invalid("cursor", "is not a cursor of this list") from None
+
+
+def encode_place(created_at: datetime, entry_id: str) -> str:
+    """The cursor of a list in the order of time."""
+    return encode_cursor(f"{created_at.astimezone(UTC).isoformat()} {entry_id}")
+
+
+def decode_place(cursor: str) -> tuple[datetime, str]:
+    """Raises VALIDATION_ERROR about `cursor`."""
+    time, _, entry_id = decode_cursor(cursor).partition(" ")
+    try:
+        created_at = datetime.fromisoformat(time)
+    except ValueError:
+        raise invalid("cursor", "is not a cursor of this list") from None
+    if created_at.tzinfo is None:
+        raise invalid("cursor", "is not a cursor of this list")
+    return created_at, entry_id
