@@ -13,7 +13,9 @@ from server.auth import Authentication, public_paths
 from server.catalog import Catalog
 from server.catalog.estimates import estimate_memory
 from server.deps import Services
+from server.disk import DiskGuard
 from server.engine_envs import python_for
+from server.files import FileStore
 from server.gateway import Gateway
 from server.http.context import RequestContext
 from server.http.disconnect import CancelOnDisconnect
@@ -28,6 +30,7 @@ from server.remote import RemoteFiles
 from server.router import Router
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.settings import Settings
+from server.store.database import Database
 from server.telemetry import Metrics
 from server.workers.backoff import RestartPolicy
 from server.workers.launch import Launcher
@@ -47,6 +50,9 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         policy=RestartPolicy(max_deaths=settings.max_restarts),
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
     )
+    database = Database(keys.store)
+    files_dir = settings.files_dir or settings.data_dir / "files"
+    disk = DiskGuard(files_dir, settings.min_free_bytes)
     return Services(
         settings=settings,
         catalog=catalog,
@@ -58,20 +64,25 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         estimates=estimate_memory(backends),
         remote=RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes),
         uploads=Spool(settings.data_dir / "uploads", settings.max_upload_bytes),
+        database=database,
+        disk=disk,
+        files=FileStore(database, files_dir, disk),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 
 
 def create_app(services: Services) -> FastAPI:
-    """The ASGI application. Its lifespan runs the workers, keeps the keys fresh and sweeps old media."""
+    """The ASGI application. Its lifespan runs the workers, keeps the keys fresh and sweeps old media and files."""
     settings = services.settings
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(services.uploads.sweep)
+        await services.files.start()
         tasks = [
             asyncio.create_task(services.keys.run(), name="keys.run"),
             asyncio.create_task(services.media.run(), name="media.run"),
+            asyncio.create_task(services.files.run(), name="files.run"),
         ]
         try:
             async with services.supervisor:
@@ -80,6 +91,7 @@ def create_app(services: Services) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(services.database.close)
             await asyncio.to_thread(services.keys.close)
 
     app = FastAPI(
@@ -90,7 +102,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         middleware=[  # outermost first
             Middleware(RequestContext, metrics=services.metrics),
-            Middleware(Guards, settings=settings, upload_paths=_upload_paths()),
+            Middleware(Guards, settings=settings, upload_paths=_upload_paths(settings)),
             Middleware(Authentication, keys=services.keys, public_paths=public_paths(settings)),
             Middleware(CancelOnDisconnect, metrics=services.metrics),
         ],
@@ -102,9 +114,10 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
-def _upload_paths() -> frozenset[str]:
+def _upload_paths(settings: Settings) -> dict[str, int]:
+    """The paths that take a file, and how large it may be."""
     routes = (route for router in (*OPENAI_ROUTERS, *NATIVE_ROUTERS) for route in router.routes)
-    return frozenset(route.path for route in routes if isinstance(route, UploadRoute))
+    return {route.path: route.max_bytes(settings) for route in routes if isinstance(route, UploadRoute)}
 
 
 def drain_hooks(services: Services) -> DrainHooks:

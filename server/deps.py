@@ -9,7 +9,9 @@ from fastapi import Request
 from engines.contract.engine import MemoryEstimate
 from engines.contract.errors import ErrorCode
 from server.caller import Caller, Permission
+from server.disk import DiskGuard
 from server.errors import ServiceError
+from server.files import FileStore
 from server.gateway import Gateway
 from server.http.readiness import Readiness
 from server.http.uploads import Spool
@@ -17,6 +19,7 @@ from server.keys import KeyRing
 from server.media import MediaStore
 from server.remote import RemoteFiles
 from server.settings import Settings
+from server.store.database import Database
 from server.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -37,6 +40,9 @@ class Services:
     metrics: Metrics
     remote: RemoteFiles
     uploads: Spool
+    database: Database
+    disk: DiskGuard
+    files: FileStore
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

@@ -99,6 +99,10 @@ class KeyRing:
         self._used: dict[str, float] = {}
         self.refresh()
 
+    @property
+    def store(self) -> Store:
+        return self._store
+
     def create(
         self,
         name: str,

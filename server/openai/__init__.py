@@ -1,11 +1,12 @@
 """The OpenAI surface: thin translations, no envelope. A new endpoint is a file here and a line in ROUTERS."""
 
-from server.openai import chat, completions, embeddings, images, models, rerank, speech, transcriptions
+from server.openai import chat, completions, embeddings, files, images, models, rerank, speech, transcriptions
 
 ROUTERS = (
     chat.router,
     completions.router,
     embeddings.router,
+    files.router,
     images.router,
     models.router,
     rerank.router,

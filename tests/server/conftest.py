@@ -15,6 +15,7 @@ from tests.fakes.surface import Surface
 def services(tmp_path: Path) -> Iterator[Services]:
     made = make_services(tmp_path / "data")
     yield made
+    made.database.close()
     made.keys.close()
 
 

@@ -196,7 +196,7 @@ async def test_after_the_body_there_is_no_deadline() -> None:
 
 async def test_upload_paths_take_larger_bodies_than_others() -> None:
     settings = Settings(max_body_bytes=10, max_upload_bytes=100)
-    guards = Guards(Reader(), settings=settings, upload_paths=frozenset({"/up"}))
+    guards = Guards(Reader(), settings=settings, upload_paths={"/up": 100, "/files": 200})
     length = ("Content-Length", "5000")
 
     upload = await call(guards, "/up", method="POST", headers=[length], receive=body_of(b"x" * 5000))
