@@ -17,7 +17,7 @@ from server.envelope import to_json
 from server.errors import ServiceError
 from server.files import FileStore
 from server.gateway import Gateway
-from server.http.uploads import Spool, Upload
+from server.http.uploads import Spool
 from server.media import MediaStore
 from server.remote import RemoteFiles
 from server.streaming import JSON, Running, collect
@@ -62,18 +62,16 @@ class LineRunner:
         request. Nothing temporary is left.
         """
         token = request_id_var.set(order.request_id)
-        uploads: list[Upload] = []
+        sounds = SoundSource(order.caller.key_id, self._files, self._spool)
         try:
-            return await self._run(_read(raw, order.line_no), order, before_start, uploads)
+            return await self._run(_read(raw, order.line_no), order, before_start, sounds)
         finally:
-            for upload in uploads:
-                upload.discard()
+            sounds.discard()
             request_id_var.reset(token)
 
     async def _run(
-        self, line: LineInput, order: LineOrder, before_start: BeforeStart, uploads: list[Upload]
+        self, line: LineInput, order: LineOrder, before_start: BeforeStart, sounds: SoundSource
     ) -> LineAnswer:
-        sounds = SoundSource(order.caller.key_id, self._files, self._spool, uploads)
         plan = await line.endpoint.plan(line.body, _Desk(order.request_id, self._remote, sounds))
         call = self._call(plan, order, before_start)
         if plan.spoken is None:

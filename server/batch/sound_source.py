@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from engines.contract.errors import ErrorCode
 from server.errors import ServiceError, invalid
-from server.files import FileStore
-from server.http.uploads import Spool, Upload
+from server.files import FileStore, FileWriter
+from server.http.uploads import Spool
 from server.wire.transcribe_body import SoundFile
 
 _FIELD = "file"
@@ -25,20 +25,25 @@ class StoredSound(NamedTuple):
 
 
 class SoundSource:
-    """Finds the sound of one line. What it spools is entered in `uploads`, which the caller discards."""
+    """Finds the sound of one line, once. `discard` when the line has ended."""
 
-    def __init__(self, owner: str, files: FileStore, spool: Spool, uploads: list[Upload]) -> None:
+    def __init__(self, owner: str, files: FileStore, spool: Spool) -> None:
         self._owner = owner
         self._files = files
         self._spool = spool
-        self._uploads = uploads
+        self._spooled: FileWriter | None = None
+
+    def discard(self) -> None:
+        """Remove what was spooled."""
+        if self._spooled is not None:
+            self._spooled.discard()
 
     async def open(self, reference: object) -> SoundFile:
         """Raises ServiceError: VALIDATION_ERROR about `file`, PAYLOAD_TOO_LARGE."""
         if reference is None:
             raise invalid(_FIELD, "is required")
         if isinstance(reference, str) and reference.startswith(_DATA):
-            return await self._spooled(reference)
+            return await self._spool_data(reference)
         found = _FILE_ID.fullmatch(reference) if isinstance(reference, str) else None
         if found is None:
             raise invalid(_FIELD, "must be a file's id, scaigrid://file/ID or a data: URL")
@@ -53,7 +58,7 @@ class SoundSource:
             raise
         return StoredSound(self._files.path(record.id), record.size_bytes)
 
-    async def _spooled(self, url: str) -> Upload:
+    async def _spool_data(self, url: str) -> FileWriter:
         """The type that the URL names says nothing: sound is told by its content."""
         head, comma, content = url.partition(",")
         if not comma or not head.lower().endswith(";base64"):
@@ -64,7 +69,7 @@ class SoundSource:
             raise invalid(_FIELD, "is not valid base64") from None
         if not sound:
             raise invalid(_FIELD, "must not be empty")
-        upload = self._spool.open(self._uploads)
-        await upload.add(sound)
-        await upload.flush()
-        return upload
+        self._spooled = self._spool.open()
+        await self._spooled.add(sound)
+        await self._spooled.flush()
+        return self._spooled
