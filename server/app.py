@@ -10,6 +10,14 @@ from starlette.middleware import Middleware
 
 from server import __version__, envelope
 from server.auth import Authentication, public_paths
+from server.batch.board import Board
+from server.batch.body import MAX_BODY_BYTES as MAX_BATCH_BODY_BYTES
+from server.batch.intake import Intake
+from server.batch.line_runner import LineRunner
+from server.batch.runner import BatchRunner, Limits
+from server.batch.service import Batches
+from server.batch.upkeep import Upkeep
+from server.batch.work import LineWork
 from server.catalog import Catalog
 from server.catalog.estimates import estimate_memory
 from server.deps import Services
@@ -30,6 +38,7 @@ from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
 from server.router import Router
 from server.routes import ROUTERS as NATIVE_ROUTERS
+from server.routes.batch import PATH as BATCH_PATH
 from server.settings import Settings
 from server.store.database import Database
 from server.telemetry import Metrics
@@ -54,21 +63,47 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
     database = Database(keys.store)
     files_dir = settings.files_dir or settings.data_dir / "files"
     disk = DiskGuard(files_dir, settings.min_free_bytes)
+    server_id = f"server_{secrets.token_hex(12)}"
+    gateway = Gateway(router, supervisor, metrics, secrets.token_bytes(16))
+    files = FileStore(database, files_dir, disk)
+    media = open_media(settings)
+    remote = RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes)
+    uploads = Spool(settings.data_dir / "uploads", settings.max_upload_bytes)
+    teller = None
+    upkeep = Upkeep(server_id, database, teller)
+    lines = LineRunner(gateway, files, media, remote=remote, uploads=uploads)
+    runner = BatchRunner(
+        server_id,
+        database,
+        files,
+        keys,
+        Board(gateway, LineWork(database, lines, files, disk, metrics)),
+        metrics,
+        limits=Limits(settings.max_batch_lines, settings.max_body_bytes),
+        webhooks=None if teller is None else "due",
+        ended=upkeep.wake,
+    )
     return Services(
         settings=settings,
         catalog=catalog,
-        gateway=Gateway(router, supervisor, metrics, secrets.token_bytes(16)),
+        gateway=gateway,
         supervisor=supervisor,
         keys=keys,
-        media=open_media(settings),
+        media=media,
         metrics=metrics,
         estimates=estimate_memory(backends),
-        remote=RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes),
-        uploads=Spool(settings.data_dir / "uploads", settings.max_upload_bytes),
+        remote=remote,
+        uploads=uploads,
         database=database,
-        idempotency=Idempotency(database, holder=f"server_{secrets.token_hex(12)}"),
+        idempotency=Idempotency(database, holder=server_id),
         disk=disk,
-        files=FileStore(database, files_dir, disk),
+        files=files,
+        intake=Intake(files, remote, disk, max_bytes=settings.max_file_bytes, ttl_s=settings.files_ttl_s),
+        batches=Batches(
+            database, files, disk, runner, max_active=settings.max_active_batches, ttl_s=settings.batch_ttl_s
+        ),
+        runner=runner,
+        upkeep=upkeep,
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 
@@ -86,14 +121,17 @@ def create_app(services: Services) -> FastAPI:
             asyncio.create_task(services.media.run(), name="media.run"),
             asyncio.create_task(services.idempotency.run(), name="idempotency.run"),
             asyncio.create_task(services.files.run(), name="files.run"),
+            asyncio.create_task(services.upkeep.run(), name="batches.upkeep"),
         ]
         try:
             async with services.supervisor:
-                yield
+                batches = asyncio.create_task(services.runner.run(), name="batches.run")
+                try:
+                    yield
+                finally:  # before the workers go: lines under way go back to their batches
+                    await _end(batches)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(*tasks)
             await asyncio.to_thread(services.database.close)
             await asyncio.to_thread(services.keys.close)
 
@@ -117,10 +155,17 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _upload_paths(settings: Settings) -> dict[str, int]:
-    """The paths that take a file, and how large it may be."""
+    """The paths that take more than other bodies may hold, mostly a file, and how much that may be."""
     routes = (route for router in (*OPENAI_ROUTERS, *NATIVE_ROUTERS) for route in router.routes)
-    return {route.path: route.max_bytes(settings) for route in routes if isinstance(route, UploadRoute)}
+    found = {route.path: route.max_bytes(settings) for route in routes if isinstance(route, UploadRoute)}
+    return found | {BATCH_PATH: MAX_BATCH_BODY_BYTES}
 
 
 def drain_hooks(services: Services) -> DrainHooks:

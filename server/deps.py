@@ -8,6 +8,10 @@ from fastapi import Request
 
 from engines.contract.engine import MemoryEstimate
 from engines.contract.errors import ErrorCode
+from server.batch.intake import Intake
+from server.batch.runner import BatchRunner
+from server.batch.service import Batches
+from server.batch.upkeep import Upkeep
 from server.caller import Caller, Permission
 from server.disk import DiskGuard
 from server.errors import ServiceError
@@ -45,6 +49,10 @@ class Services:
     idempotency: Idempotency
     disk: DiskGuard
     files: FileStore
+    intake: Intake
+    batches: Batches
+    runner: BatchRunner
+    upkeep: Upkeep
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

@@ -1,6 +1,7 @@
 """Which backends work on batches now: loaded ones all at once, of the others one at a time. Knows no store."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
@@ -80,7 +81,7 @@ class Board:
         for backend in lanes_to_start(waiting, self._tasks.keys(), states):
             task = asyncio.create_task(self._lanes[backend].run(), name=f"batch.lane {backend}")
             self._tasks[backend] = task
-            task.add_done_callback(lambda _, backend=backend: self._end(backend))
+            task.add_done_callback(functools.partial(self._end, backend))
 
     async def close(self) -> None:
         """Abort everything."""
@@ -89,7 +90,7 @@ class Board:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _end(self, backend: str) -> None:
+    def _end(self, backend: str, task: "asyncio.Task[None]") -> None:
         del self._tasks[backend]
 
     def _backend_of(self, model: str) -> str:
@@ -102,7 +103,7 @@ class Board:
         return WorkerState.READY if backend == NOWHERE else self._backends.state_of(backend)
 
     def _room(self, backend: str) -> Callable[[], int]:
-        """Twice what runs at once: while half of it waits for a place or is being recorded, the other half is at work."""
+        """Twice what runs at once: half of it waits for a place or is being recorded while the other half is at work."""
         if backend == NOWHERE:
             return lambda: NOWHERE_ROOM
         return lambda: 2 * self._backends.batch_room(backend)

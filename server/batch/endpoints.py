@@ -41,6 +41,7 @@ _OPENAI: dict[str, Endpoint] = {
 ENDPOINTS: Mapping[str, Endpoint] = (
     _NATIVE | _OPENAI | {_ALIAS + path: endpoint for path, endpoint in _OPENAI.items()}
 )
+OPENAI_PATHS = (*_OPENAI, *(_ALIAS + path for path in _OPENAI))
 
 
 def without_prefix(path: str) -> str:

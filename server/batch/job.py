@@ -58,10 +58,10 @@ class Job:
     async def until_settled(self) -> None:
         """Until every line has ended, or none may start any more."""
         while self.remaining > 0 and self.ending is None:
-            self._changed.clear()
-            await self._changed.wait()
             if self._fault is not None:
                 raise self._fault
+            self._changed.clear()
+            await self._changed.wait()
 
     async def wind_up(self, grace_s: float) -> None:
         """Let the lines under way end; abort what takes longer."""

@@ -110,7 +110,7 @@ def end(
 
 
 def is_held(connection: Connection, batch: Batch) -> bool:
-    """Whether the runner of `batch.epoch` still has it; on PostgreSQL nobody can take it before this transaction ends."""
+    """Whether the runner of `batch.epoch` still has it. Nobody can take it before this transaction ends."""
     held = select(batches.c.id).where(_of_runner(batch)).with_for_update()
     return connection.execute(held).first() is not None
 

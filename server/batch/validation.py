@@ -31,7 +31,7 @@ async def clear_lines(database: Database, batch_id: str) -> None:
 
 
 class Checked(NamedTuple):
-    """What a file holds: either problems, or good lines in the order of the file and their ranks in that of execution."""
+    """What a file holds: either problems, or its lines in order, and their ranks in that of execution."""
 
     problems: tuple[InputProblem, ...]
     lines: Sequence[CheckedLine]

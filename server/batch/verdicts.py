@@ -46,4 +46,4 @@ def judge(error: ServiceError, *, deaths: int, failures: int) -> Verdict:
 
 def wait_s(error: ServiceError, num_waits: int) -> float:
     """What the error asks for, at least, and the longer the more often it was in vain."""
-    return min(LONGEST_WAIT_S, max(error.retry_after_s or 0.0, 0.5 * 2 ** min(num_waits, 6)))
+    return min(LONGEST_WAIT_S, max(error.retry_after_s or 0.0, 0.5 * (1 << min(num_waits, 6))))

@@ -43,38 +43,48 @@ class LineWork:
         self._metrics = metrics
 
     async def carry_out(self, job: Job, loaded: Loaded) -> Loaded | None:
-        """Until the line has an outcome, or is lost (both None), or must be run again alone (the line as it is then)."""
+        """Until the line has an outcome or is lost: None; or must be run again alone: the line as it is then."""
         num_waits = num_failures = 0
         current: Loaded | None = loaded
         while current is not None:
             attempt = _Attempt(self._database, job, current)
-            try:
-                self._disk.check()
-                answer = await self._lines.run(current.raw, attempt.order, attempt.claim)
-                return await self._record(attempt, Outcome.COMPLETED, answer)
-            except LineLostError:
+            error = await self._try(attempt)
+            if error is None:
                 return None
-            except ServiceError as raised:
-                error = raised
-            except Exception as raised:  # noqa: BLE001 - a bug of ours in one line must not hold up its batch for ever
-                log_event("line.crashed", level=logging.ERROR, exception=raised)
-                error = internal_error()
             num_failures += 1
             deaths = current.line.deaths + error.worker_died
             verdict = judge(error, deaths=deaths, failures=num_failures)
-            if verdict is Verdict.RECORD:
-                answer = refusal(error, _url_of(current.raw), attempt.order.request_id)
-                return await self._record(attempt, Outcome.FAILED, answer)
-            if verdict is Verdict.CRASHED:
-                return await self._record(attempt, Outcome.FAILED, None)
+            if verdict in (Verdict.RECORD, Verdict.CRASHED):
+                await self._record_failure(attempt, error, verdict)
+                return None
             if verdict is Verdict.SUSPECT:
                 return await self._count_death(attempt)
-            if verdict is Verdict.WAIT:
-                num_failures -= 1
+            num_failures -= verdict is Verdict.WAIT
             await asyncio.sleep(wait_s(error, num_waits))
             num_waits += 1
             current = await self._reload(current)
         return None
+
+    async def _try(self, attempt: "_Attempt") -> ServiceError | None:
+        """Why there is no outcome, unless the line is lost."""
+        try:
+            self._disk.check()
+            answer = await self._lines.run(attempt.loaded.raw, attempt.order, attempt.claim)
+        except LineLostError:
+            return None
+        except ServiceError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a bug of ours in one line must not hold up its batch for ever
+            log_event("line.crashed", level=logging.ERROR, exception=error)
+            return internal_error()
+        await self._record(attempt, Outcome.COMPLETED, answer)
+        return None
+
+    async def _record_failure(self, attempt: "_Attempt", error: ServiceError, verdict: Verdict) -> None:
+        answer = None
+        if verdict is Verdict.RECORD:
+            answer = refusal(error, _url_of(attempt.loaded.raw), attempt.order.request_id)
+        await self._record(attempt, Outcome.FAILED, answer)
 
     async def _record(self, attempt: "_Attempt", outcome: Outcome, answer: LineAnswer | None) -> None:
         """`answer` None: workers died of the line."""

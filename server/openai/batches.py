@@ -1,7 +1,7 @@
 """/oai/v1/batches: OpenAI's batches, as its SDKs speak them."""
 
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
@@ -20,7 +20,7 @@ from server.wire.json_body import body_docs, read_json
 PATH = "/oai/v1/batches"
 router = APIRouter(tags=["openai"])
 _BatchId = Annotated[str, Path(max_length=64)]
-_EXAMPLE = {
+_EXAMPLE: dict[str, dict[str, Any]] = {
     "chat": {
         "input_file_id": "file_0123456789abcdef01234567",
         "endpoint": "/v1/chat/completions",

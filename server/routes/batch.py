@@ -1,7 +1,7 @@
 """/v1/inference/batch: submit a file of requests, look how it goes, cancel it."""
 
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
@@ -23,7 +23,7 @@ from server.wire.paging import DEFAULT_LIMIT, MAX_LIMIT
 PATH = "/v1/inference/batch"
 router = APIRouter(tags=["inference"])
 _BatchId = Annotated[str, Path(max_length=64)]
-_EXAMPLE = {
+_EXAMPLE: dict[str, dict[str, Any]] = {
     "file": {"input_file_url": "scaigrid://file/file_0123456789abcdef01234567"},
     "inline": {
         "input_file_base64": "eyJjdXN0b21faWQiOiAiMSIsICJtZXRob2QiOiAiUE9TVCIsIC4uLn0K",
@@ -37,9 +37,9 @@ _EXAMPLE = {
 async def submit_batch(request: Request) -> Response:
     """Run many requests, each once, within a time. Needs `models:use`.
 
-    The input is a JSONL file: every line has `custom_id`, `method` (`POST`), `url` (of any inference endpoint, native or
-    OpenAI's) and `body`. It is checked as a whole before anything runs. When this answers, the batch survives a crash
-    and a power cut. With an `Idempotency-Key` a repeated call gives the first one's answer.
+    The input is a JSONL file: every line has `custom_id`, `method` (`POST`), `url` (of any inference endpoint, native
+    or OpenAI's) and `body`. It is checked as a whole before anything runs. When this answers, the batch survives a
+    crash and a power cut. With an `Idempotency-Key` a repeated call gives the first one's answer.
     """
     caller = require(request, Permission.MODELS_USE)
     hub = services(request)

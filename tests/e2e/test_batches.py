@@ -193,7 +193,7 @@ def test_a_bad_submission_is_refused_and_names_the_field(
     answer = client.post("/v1/inference/batch", json=body)
 
     assert answer.status_code == 422
-    assert [problem["field"] for problem in answer.json()["error"]["details"]][0] == field
+    assert answer.json()["error"]["details"][0]["field"] == field
 
 
 def test_a_cancelled_batch_keeps_what_has_ended(client: httpx.Client) -> None:

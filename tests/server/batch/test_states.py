@@ -6,7 +6,7 @@ from server.batch.states import ACTIVE, CANCELLABLE, ENDED, BatchState, Counts, 
 
 
 def test_every_state_is_active_or_ended() -> None:
-    assert ACTIVE | ENDED == set(BatchState)
+    assert set(BatchState) == ACTIVE | ENDED
     assert not ACTIVE & ENDED
     assert CANCELLABLE < ACTIVE
 
