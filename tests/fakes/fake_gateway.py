@@ -57,3 +57,9 @@ class FakeGateway:
         if before_start is not None:
             await before_start()
         yield FakeCall(model, self.batches, can_stream=self.can_stream)
+
+    def backend_of(self, model: str) -> str:
+        return "be_fake"
+
+    def batch_room(self, backend_id: str) -> int:
+        return 3
