@@ -23,6 +23,7 @@ from server.http.draining import DrainHooks
 from server.http.guards import Guards
 from server.http.readiness import Readiness
 from server.http.uploads import Spool, UploadRoute
+from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.media import open_media
 from server.openai import ROUTERS as OPENAI_ROUTERS
@@ -67,12 +68,13 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         database=database,
         disk=disk,
         files=FileStore(database, files_dir, disk),
+        idempotency=Idempotency(database, holder=f"server_{secrets.token_hex(12)}"),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 
 
 def create_app(services: Services) -> FastAPI:
-    """The ASGI application. Its lifespan runs the workers, keeps the keys fresh and sweeps old media and files."""
+    """The ASGI application. Its lifespan runs the workers, keeps the keys fresh and sweeps what is old."""
     settings = services.settings
 
     @contextlib.asynccontextmanager
@@ -83,6 +85,7 @@ def create_app(services: Services) -> FastAPI:
             asyncio.create_task(services.keys.run(), name="keys.run"),
             asyncio.create_task(services.media.run(), name="media.run"),
             asyncio.create_task(services.files.run(), name="files.run"),
+            asyncio.create_task(services.idempotency.run(), name="idempotency.run"),
         ]
         try:
             async with services.supervisor:

@@ -15,6 +15,7 @@ from server.files import FileStore
 from server.gateway import Gateway
 from server.http.readiness import Readiness
 from server.http.uploads import Spool
+from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.media import MediaStore
 from server.remote import RemoteFiles
@@ -43,6 +44,7 @@ class Services:
     database: Database
     disk: DiskGuard
     files: FileStore
+    idempotency: Idempotency
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

@@ -101,6 +101,7 @@ class KeyRing:
 
     @property
     def store(self) -> Store:
+        """Closed with the keys."""
         return self._store
 
     def create(

@@ -20,6 +20,7 @@ from server.http.context import RequestContext
 from server.http.disconnect import CancelOnDisconnect
 from server.http.guards import Guards
 from server.http.uploads import Spool
+from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.media import open_media
 from server.remote import RemoteFiles
@@ -50,6 +51,7 @@ def make_services(folder: Path, **settings: Any) -> Services:
         database=database,
         disk=disk,
         files=FileStore(database, chosen.data_dir / "files", disk),
+        idempotency=Idempotency(database, "server_test"),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from server import failpoints
 from server.disk import DiskGuard
 from server.files import FileStore
+from server.idempotency import Once
 from server.store import open_store
 from server.store.database import Database
 from server.wire.file_body import FileForm
@@ -25,7 +26,7 @@ async def upload(folder: Path) -> None:
     draft = files.draft()
     await draft.add(CONTENT)
     form = ReadForm(FileForm(), draft, "in.jsonl")
-    await keep_file(form, files, owner=OWNER, ttl_s=86400, render=lambda record: record.id.encode())
+    await keep_file(form, files, Once(), owner=OWNER, ttl_s=86400, render=lambda record: record.id.encode())
 
 
 if __name__ == "__main__":

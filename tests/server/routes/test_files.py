@@ -1,5 +1,6 @@
 """Files over HTTP in both dialects, over a real store and a real folder."""
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ async def files(surface: Surface, database: Database, folder: Path) -> FileStore
     disk = DiskGuard(folder, NO_LIMIT)
     made = FileStore(database, folder, disk)
     await made.start()
-    surface.keep_files(made, disk)
+    surface.keep_files(made, disk, database)
     return made
 
 
@@ -160,9 +161,14 @@ async def test_purpose_is_required_by_openai_only(client: httpx.AsyncClient, fol
 
 @BOTH
 async def test_full_disk_is_told_before_the_body_is_read(
-    surface: Surface, client: httpx.AsyncClient, files: FileStore, folder: Path, path: str
+    surface: Surface,
+    client: httpx.AsyncClient,
+    files: FileStore,
+    database: Database,
+    folder: Path,
+    path: str,
 ) -> None:
-    surface.keep_files(files, DiskGuard(folder, EVERYTHING))
+    surface.keep_files(files, DiskGuard(folder, EVERYTHING), database)
 
     answer = await client.post(path, content=_unread())
 
@@ -363,3 +369,58 @@ async def test_clients_name_is_kept_but_harmless(
     assert answer.headers["content-disposition"] == f"attachment; {header}"
     assert left(folder) == [made["id"]]
     assert os.listdir(folder.parent / "files" / "incoming") == []
+
+
+ONCE = {"Idempotency-Key": "upload-1"}
+
+
+@BOTH
+async def test_repeated_upload_gives_the_first_ones_answer_and_makes_nothing(
+    client: httpx.AsyncClient, folder: Path, path: str
+) -> None:
+    first = await client.post(path, data={"purpose": "batch"}, files=FILE, headers=ONCE)
+    again = await client.post(path, data={"purpose": "batch"}, files=FILE, headers=ONCE)
+
+    assert (again.status_code, again.content) == (200, first.content)
+    assert len(left(folder)) == 1
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("data", "sent"),
+    [
+        ({"purpose": "user_data"}, FILE),
+        ({"purpose": "batch"}, {"file": ("other.jsonl", CONTENT)}),
+        ({"purpose": "batch"}, {"file": ("in.jsonl", CONTENT + b" ")}),
+        (
+            {"purpose": "batch", "expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"},
+            FILE,
+        ),
+    ],
+)
+async def test_other_upload_under_the_same_key_is_refused(
+    client: httpx.AsyncClient, folder: Path, path: str, data: dict[str, str], sent: Any
+) -> None:
+    await client.post(path, data={"purpose": "batch"}, files=FILE, headers=ONCE)
+
+    answer = await client.post(path, data=data, files=sent, headers=ONCE)
+
+    assert answer.status_code == (422 if path == NATIVE else 400)
+    assert "Idempotency-Key" in answer.json()["error"]["message"]
+    assert len(left(folder)) == 1
+
+
+async def test_uploads_at_once_under_one_key_make_one_file(client: httpx.AsyncClient, folder: Path) -> None:
+    answers = await asyncio.gather(*(client.post(NATIVE, files=FILE, headers=ONCE) for _ in range(6)))
+
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses[0] == 200
+    assert set(statuses) <= {200, 409}
+    assert len(left(folder)) == 1
+
+
+async def test_refused_upload_frees_its_key(client: httpx.AsyncClient) -> None:
+    wrong = await client.post(NATIVE, data={"purpose": "no"}, files=FILE, headers=ONCE)
+    right = await client.post(NATIVE, files=FILE, headers=ONCE)
+
+    assert (wrong.status_code, right.status_code) == (422, 200)
