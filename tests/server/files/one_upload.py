@@ -18,10 +18,8 @@ from tests.server.files.conftest import OWNER
 CONTENT = b"line\n" * 100_000
 
 
-async def upload(folder: Path) -> None:
-    files = FileStore(
-        Database(open_store(f"sqlite:///{folder}/hearth.db")), folder / "files", DiskGuard(folder, 0)
-    )
+async def upload(folder: Path, store_url: str) -> None:
+    files = FileStore(Database(open_store(store_url)), folder / "files", DiskGuard(folder, 0))
     await files.start()
     draft = files.draft()
     await draft.add(CONTENT)
@@ -30,5 +28,5 @@ async def upload(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    failpoints.arm(sys.argv[2])
-    asyncio.run(upload(Path(sys.argv[1])))
+    failpoints.arm(sys.argv[3])
+    asyncio.run(upload(Path(sys.argv[1]), sys.argv[2]))

@@ -18,8 +18,15 @@ from tests.server.files.one_upload import CONTENT
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def killed_at(folder: Path, failpoint: str) -> int:
-    command = [sys.executable, "-m", "tests.server.files.one_upload", str(folder), f"{failpoint}:1:kill"]
+def killed_at(folder: Path, store_url: str, failpoint: str) -> int:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.server.files.one_upload",
+        str(folder),
+        store_url,
+        f"{failpoint}:1:kill",
+    ]
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode
 
 
@@ -28,9 +35,15 @@ def killed_at(folder: Path, failpoint: str) -> int:
     [("upload.before_rename", 0), ("upload.after_rename", 0), ("upload.after_row", 1)],
 )
 async def test_killed_upload_is_whole_or_not_there(
-    tmp_path: Path, db: Database, files: FileStore, clock: WallClock, failpoint: str, num_files: int
+    tmp_path: Path,
+    db: Database,
+    files: FileStore,
+    clock: WallClock,
+    store_url: str,
+    failpoint: str,
+    num_files: int,
 ) -> None:
-    status = await asyncio.to_thread(killed_at, tmp_path, failpoint)
+    status = await asyncio.to_thread(killed_at, tmp_path, store_url, failpoint)
 
     await files.start()
     found, _ = await files.list(OWNER, purpose=None, limit=10, after=None, is_newest_first=True)
@@ -56,7 +69,7 @@ from server.store.database import Database
 folder = Path(sys.argv[1])
 failpoints.arm("sweep.deleted:1:kill")
 files = FileStore(
-    Database(open_store(f"sqlite:///{folder}/hearth.db")),
+    Database(open_store(sys.argv[2])),
     folder / "files",
     DiskGuard(folder, 0),
     now=lambda: datetime.now(UTC) + timedelta(hours=2),
@@ -66,10 +79,10 @@ asyncio.run(files.sweep())
 
 
 async def test_killed_sweep_is_ended_by_the_next(
-    tmp_path: Path, db: Database, files: FileStore, clock: WallClock
+    tmp_path: Path, db: Database, files: FileStore, clock: WallClock, store_url: str
 ) -> None:
     record = await put(files, life_s=3600)
-    command = [sys.executable, "-c", _SWEEP, str(tmp_path)]
+    command = [sys.executable, "-c", _SWEEP, str(tmp_path), store_url]
     ended = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=False)
     has_content = files.path(record.id).exists()
     clock.advance(7200)

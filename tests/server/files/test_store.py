@@ -1,15 +1,20 @@
 """A file belongs to one key, is whole or does not exist, and ends when it should."""
 
+import asyncio
 import hashlib
 import stat
+import threading
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from engines.contract.errors import ErrorCode
+from server.disk import DiskGuard
 from server.errors import ServiceError
 from server.files import FileStore
+from server.store import open_store
 from server.store.database import Database
 from server.store.schema import batches
 from tests.server.files.batches import batch_row
@@ -106,6 +111,36 @@ async def test_file_is_kept_while_a_batch_reads_it(files: FileStore, db: Databas
 
     assert caught.value.code is ErrorCode.CONFLICT
     assert await files.find(OWNER, record.id) == record
+
+
+async def test_file_that_a_batch_is_being_made_of_is_not_deleted_by_another_server(
+    files: FileStore, db: Database, store_url: str, tmp_path: Path
+) -> None:
+    record = await put(files)
+    store = open_store(store_url)
+    elsewhere = Database(store)
+    others = FileStore(elsewhere, tmp_path / "files", DiskGuard(tmp_path, 0))
+    has_found, may_go_on = threading.Event(), threading.Event()
+
+    def make_batch(connection: Connection) -> None:
+        files.find_in(connection, OWNER, record.id)
+        has_found.set()
+        may_go_on.wait(5)
+        connection.execute(insert(batches).values(batch_row(record.id, record.created_at)))
+
+    making = asyncio.create_task(db.write(make_batch))
+    await asyncio.to_thread(has_found.wait, 5)
+    deleting = asyncio.create_task(others.delete(OWNER, record.id))
+    early, _ = await asyncio.wait([deleting], timeout=0.1)
+    may_go_on.set()
+    await making
+
+    with pytest.raises(ServiceError) as caught:
+        await deleting
+    assert (early, caught.value.code) == (set(), ErrorCode.CONFLICT)
+    assert await files.find(OWNER, record.id) == record
+    elsewhere.close()
+    store.close()
 
 
 async def test_reading_a_file_that_was_deleted_meanwhile_is_not_found(files: FileStore) -> None:

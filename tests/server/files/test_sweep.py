@@ -77,13 +77,15 @@ async def test_orphans_go_when_they_are_old(files: FileStore, tmp_path: Path, cl
     assert files.path(kept.id).exists()
 
 
-async def test_start_clears_what_was_incoming(files: FileStore, tmp_path: Path) -> None:
+async def test_start_clears_what_was_incoming_unless_another_server_may_write_it(
+    files: FileStore, db: Database
+) -> None:
     draft = files.draft()
     await draft.add(b"x" * 300_000)
 
     await files.start()
 
-    assert not draft.path.exists()
+    assert draft.path.exists() == db.is_shared
 
 
 async def test_files_that_are_not_ours_to_judge_stay(
