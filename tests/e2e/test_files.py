@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from openai import OpenAI
 
 from tests.e2e.conftest import RunningServer, StartServer
+from tests.e2e.test_machinery import wait_for
 
 BACKENDS = {"echo": "{}"}
 CONTENT = b'{"custom_id": "1"}\n' * 1000
@@ -154,6 +156,23 @@ def test_large_file_goes_through_without_staying_in_memory(running: RunningServe
     assert (made["bytes"], size, made["sha256"]) == (LARGE_BYTES, LARGE_BYTES, digest.hexdigest())
     assert too_large.status_code == 413
     assert grown < 16 * MIB, f"grew by {grown / MIB:.1f} MiB"
+
+
+def test_client_that_leaves_in_the_middle_leaves_nothing(running: RunningServer) -> None:
+    host, port = running.url.removeprefix("http://").split(":")
+    incoming = running.data_dir / "files/incoming"
+    headers, body = form_of(2 * MIB)
+    head = [f"Host: {host}", f"Authorization: Bearer {running.key}", *map(": ".join, headers.items())]
+    pieces = iter(body)
+
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall("\r\n".join(["POST /v1/files HTTP/1.1", *head, "\r\n"]).encode())
+        connection.sendall(next(pieces) + next(pieces))
+        wait_for("the first piece on disk", lambda: bool(list(incoming.iterdir())))
+    wait_for("the end of the draft", lambda: not list(incoming.iterdir()))
+
+    with running.client() as client:
+        assert client.get("/v1/files").json()["data"]["items"] == []
 
 
 @pytest.mark.parametrize(
