@@ -99,7 +99,7 @@ async def get_file_content(request: Request, file_id: _FileId) -> Response:
     """The file itself, or the one range of bytes that is asked for. Needs `models:use`."""
     caller = require(request, Permission.MODELS_USE)
     files = services(request).files
-    return file_content(request, await files.find(caller.key_id, file_id), files)
+    return await file_content(request, await files.find(caller.key_id, file_id), files)
 
 
 @router.delete("/{file_id}")

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert
 from engines.contract.errors import ErrorCode
 from server.disk import DiskGuard
 from server.errors import ServiceError
-from server.files import FileStore
+from server.files import FileStore, Purpose
 from server.store import open_store
 from server.store.database import Database
 from server.store.schema import batches
@@ -67,11 +67,13 @@ async def test_expired_file_is_invisible_at_once(files: FileStore, clock: WallCl
 
 async def test_list_goes_on_behind_a_file_in_both_directions(files: FileStore) -> None:
     made = [await put(files) for _ in range(5)]
-    made += [await put(files, purpose="user_data")]
+    made += [await put(files, purpose=Purpose.USER_DATA)]
 
-    first, has_more = await files.list(OWNER, purpose="batch", limit=3, after=None, is_newest_first=False)
+    first, has_more = await files.list(
+        OWNER, purpose=Purpose.BATCH, limit=3, after=None, is_newest_first=False
+    )
     rest, has_rest = await files.list(
-        OWNER, purpose="batch", limit=3, after=first[-1].place, is_newest_first=False
+        OWNER, purpose=Purpose.BATCH, limit=3, after=first[-1].place, is_newest_first=False
     )
     newest, _ = await files.list(OWNER, purpose=None, limit=2, after=None, is_newest_first=True)
     older, _ = await files.list(OWNER, purpose=None, limit=9, after=newest[-1].place, is_newest_first=True)

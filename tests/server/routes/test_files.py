@@ -132,6 +132,18 @@ async def test_one_range_of_content_is_sent(client: httpx.AsyncClient, path: str
     assert ("status" in behind.json()) == (path == NATIVE)
 
 
+@BOTH
+async def test_file_whose_content_was_lost_is_not_found(
+    client: httpx.AsyncClient, folder: Path, path: str
+) -> None:
+    file_id = (await upload(client))["id"]
+    (folder / file_id).unlink()
+
+    answer = await client.get(f"{path}/{file_id}/content")
+
+    assert answer.status_code == 404
+
+
 async def test_empty_file_is_a_file(client: httpx.AsyncClient) -> None:
     made = (await client.post(NATIVE, files={"file": ("e", b"")})).json()["data"]
 
