@@ -52,8 +52,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
     )
     database = Database(keys.store)
-    files_dir = settings.files_dir or settings.data_dir / "files"
-    disk = DiskGuard(files_dir, settings.min_free_bytes)
+    disk = DiskGuard(settings.files_folder, settings.min_free_bytes)
     return Services(
         settings=settings,
         catalog=catalog,
@@ -67,7 +66,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         uploads=Spool(settings.data_dir / "uploads", settings.max_upload_bytes),
         database=database,
         disk=disk,
-        files=FileStore(database, files_dir, disk),
+        files=FileStore(database, settings.files_folder, disk),
         idempotency=Idempotency(database, holder=f"server_{secrets.token_hex(12)}"),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
