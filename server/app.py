@@ -65,9 +65,9 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         remote=RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes),
         uploads=Spool(settings.data_dir / "uploads", settings.max_upload_bytes),
         database=database,
+        idempotency=Idempotency(database, holder=f"server_{secrets.token_hex(12)}"),
         disk=disk,
         files=FileStore(database, settings.files_folder, disk),
-        idempotency=Idempotency(database, holder=f"server_{secrets.token_hex(12)}"),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 
@@ -83,8 +83,8 @@ def create_app(services: Services) -> FastAPI:
         tasks = [
             asyncio.create_task(services.keys.run(), name="keys.run"),
             asyncio.create_task(services.media.run(), name="media.run"),
-            asyncio.create_task(services.files.run(), name="files.run"),
             asyncio.create_task(services.idempotency.run(), name="idempotency.run"),
+            asyncio.create_task(services.files.run(), name="files.run"),
         ]
         try:
             async with services.supervisor:

@@ -42,9 +42,9 @@ class Services:
     remote: RemoteFiles
     uploads: Spool
     database: Database
+    idempotency: Idempotency
     disk: DiskGuard
     files: FileStore
-    idempotency: Idempotency
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

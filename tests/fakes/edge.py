@@ -49,9 +49,9 @@ def make_services(folder: Path, **settings: Any) -> Services:
         remote=RemoteFiles((), max_bytes=1),
         uploads=Spool(chosen.data_dir / "uploads", chosen.max_upload_bytes),
         database=database,
+        idempotency=Idempotency(database, "server_test"),
         disk=disk,
         files=FileStore(database, chosen.data_dir / "files", disk),
-        idempotency=Idempotency(database, "server_test"),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )
 
