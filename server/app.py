@@ -61,11 +61,10 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
     )
     database = Database(keys.store)
-    files_dir = settings.files_dir or settings.data_dir / "files"
-    disk = DiskGuard(files_dir, settings.min_free_bytes)
+    disk = DiskGuard(settings.files_folder, settings.min_free_bytes)
     server_id = f"server_{secrets.token_hex(12)}"
     gateway = Gateway(router, supervisor, metrics, secrets.token_bytes(16))
-    files = FileStore(database, files_dir, disk)
+    files = FileStore(database, settings.files_folder, disk)
     media = open_media(settings)
     remote = RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes)
     uploads = Spool(settings.data_dir / "uploads", settings.max_upload_bytes)

@@ -53,7 +53,7 @@ def is_full(error: OSError) -> bool:
 
 def disk_error(error: OSError) -> ServiceError:
     """STORAGE_FULL where there is no room, otherwise INTERNAL_ERROR; the log has the cause."""
-    log_event("disk.failed", level=logging.ERROR, reason=os.strerror(error.errno or 0))
+    log_event("disk.failed", level=logging.ERROR, exception=error, reason=os.strerror(error.errno or 0))
     if is_full(error):
         return no_room()
     return ServiceError(ErrorCode.INTERNAL_ERROR, "the server's disk failed; its log says how")

@@ -191,6 +191,10 @@ class Settings(BaseModel):
         return frozenset(name.lower() for name in (*LOOPBACK_NAMES, bound, *self.allowed_hosts))
 
     @property
+    def files_folder(self) -> Path:
+        return self.files_dir or self.data_dir / "files"
+
+    @property
     def store_url(self) -> str:
         """URL of the store, with its password if it has one: for `open_store` only."""
         if self.database_url:

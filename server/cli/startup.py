@@ -1,6 +1,7 @@
 """Everything that must be right before the server binds: models, store, address. All faults in one list."""
 
 import fcntl
+import os
 import socket
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -9,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from server.caller import Permission
 from server.catalog import Catalog, CatalogError, read_catalog
+from server.disk import make_folder
 from server.keys import KeyRing
 from server.media import check_media
 from server.settings import Settings, check_binding
@@ -41,6 +43,7 @@ def prepare(settings: Settings) -> Prepared:
     try:
         claim = claim_data_dir(settings.data_dir)
         problems += check_media(settings)
+        problems += check_files_folder(settings.files_folder)
     except StartupError as error:
         problems += error.problems
     try:
@@ -73,6 +76,15 @@ def claim_data_dir(data_dir: Path) -> TextIO:
         claim.close()
         raise StartupError([f"another server runs with data_dir {data_dir}"]) from error
     return claim
+
+
+def check_files_folder(folder: Path) -> list[str]:
+    """What forbids to keep files in it; empty if nothing does. Makes it where it is missing; a full disk is fine."""
+    try:
+        make_folder(folder.absolute())
+    except OSError as error:
+        return [f"cannot make files_dir {folder}: {error.strerror}"]
+    return [] if os.access(folder, os.W_OK | os.X_OK) else [f"cannot write to files_dir {folder}"]
 
 
 def open_keys(settings: Settings) -> KeyRing:

@@ -51,7 +51,7 @@ class Draft(FileWriter):
         return self._digest.hexdigest()
 
     async def seal(self) -> Sealed:
-        """Put the content in its place. Cancelled or failing, it leaves nothing behind.
+        """Put the content in its place. Cancelled or failing, it leaves nothing there.
 
         Raises ServiceError: STORAGE_FULL, INTERNAL_ERROR if the disk fails.
         """

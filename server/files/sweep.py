@@ -6,6 +6,7 @@ interrupted, the next one finds the rest.
 
 import asyncio
 import contextlib
+import itertools
 import stat
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from server.store.schema import batches, files
 from server.telemetry import log_event
 
 SWEEP_EVERY_S = 60.0
+ORPHANS_EVERY = 60  # sweeps
 ORPHAN_AGE_S = 3600.0
 GRACE = timedelta(minutes=1)  # a batch whose file expires while it is being made still gets its content
 _MAX_ROWS = 500  # of one round, to be deleted in one statement
@@ -40,19 +42,20 @@ class Sweeper:
         await in_thread(self._start, "files.start")
 
     async def run(self) -> None:
-        while True:
+        """What has expired every minute; orphans every hour, since looking for them reads the whole folder."""
+        for number in itertools.count():
             try:
-                await self.sweep()
+                await self.sweep(has_orphans=number % ORPHANS_EVERY == 0)
             except ServiceError as error:
                 log_event("files.unswept", reason=error.message)
             await asyncio.sleep(SWEEP_EVERY_S)
 
-    async def sweep(self) -> None:
+    async def sweep(self, *, has_orphans: bool = True) -> None:
         """Raises ServiceError: STORAGE_FULL if rows cannot be deleted now, STORAGE_UNAVAILABLE, INTERNAL_ERROR."""
-        num_orphans = await self._sweep_orphans()
-        num_expired = await self._sweep_expired()
-        if num_orphans or num_expired:
-            log_event("files.swept", expired=num_expired, orphans=num_orphans)
+        if num_expired := await self._sweep_expired():
+            log_event("files.swept", kind="expired", count=num_expired)
+        if has_orphans and (num_orphans := await self._sweep_orphans()):
+            log_event("files.swept", kind="orphans", count=num_orphans)
 
     async def _sweep_expired(self) -> int:
         num_swept = 0

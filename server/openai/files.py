@@ -12,6 +12,7 @@ from server.envelope import Json, to_json
 from server.errors import ServiceError, invalid
 from server.files import FilePlace, FileStore, Purpose
 from server.http.uploads import FileRoute
+from server.idempotency import HEADER
 from server.streaming import JSON
 from server.wire.file_body import OpenAIFileForm
 from server.wire.file_content import file_content
@@ -33,16 +34,18 @@ async def create_file(request: Request) -> Response:
     caller = require(request, Permission.MODELS_USE)
     hub = services(request)
     hub.disk.check()
-    form = await read_form(
-        request, OpenAIFileForm, lambda: hub.files.draft(max_bytes=hub.settings.max_file_bytes)
-    )
-    answer = await keep_file(
-        form,
-        hub.files,
-        owner=caller.key_id,
-        ttl_s=hub.settings.files_ttl_s,
-        render=lambda record: to_json(openai_file(record)),
-    )
+    async with hub.idempotency.begin(caller.key_id, request.headers.get(HEADER)) as once:
+        form = await read_form(
+            request, OpenAIFileForm, lambda: hub.files.draft(max_bytes=hub.settings.max_file_bytes)
+        )
+        answer = await keep_file(
+            form,
+            hub.files,
+            once,
+            owner=caller.key_id,
+            ttl_s=hub.settings.files_ttl_s,
+            render=lambda record: to_json(openai_file(record)),
+        )
     return Response(answer, media_type=JSON)
 
 
@@ -96,7 +99,7 @@ async def get_file_content(request: Request, file_id: _FileId) -> Response:
     """The file itself, or the one range of bytes that is asked for. Needs `models:use`."""
     caller = require(request, Permission.MODELS_USE)
     files = services(request).files
-    return file_content(request, await files.find(caller.key_id, file_id), files)
+    return await file_content(request, await files.find(caller.key_id, file_id), files)
 
 
 @router.delete("/{file_id}")

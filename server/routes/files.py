@@ -10,6 +10,7 @@ from server.deps import request_id, require, services
 from server.envelope import Json, Pagination, success, to_json
 from server.files import FilePlace, Purpose
 from server.http.uploads import FileRoute
+from server.idempotency import HEADER
 from server.streaming import JSON
 from server.wire.file_body import FileForm
 from server.wire.file_content import file_content
@@ -37,19 +38,24 @@ _CONTENT: dict[int | str, dict[str, Any]] = {200: {"description": "The file", "c
 async def create_file(request: Request) -> Response:
     """Keep a file. When this answers, it survives a crash and a power cut. Needs `models:use`.
 
-    `uri` is what a batch names as its input. The file is the key's own: no other key sees it.
+    `uri` is what a batch names as its input. The file is the key's own: no other key sees it. With an `Idempotency-Key`
+    a repeated call gives the first one's answer.
     """
     caller = require(request, Permission.MODELS_USE)
     hub = services(request)
     hub.disk.check()
-    form = await read_form(request, FileForm, lambda: hub.files.draft(max_bytes=hub.settings.max_file_bytes))
-    answer = await keep_file(
-        form,
-        hub.files,
-        owner=caller.key_id,
-        ttl_s=hub.settings.files_ttl_s,
-        render=lambda record: to_json(success(native_file(record), request_id(request))),
-    )
+    async with hub.idempotency.begin(caller.key_id, request.headers.get(HEADER)) as once:
+        form = await read_form(
+            request, FileForm, lambda: hub.files.draft(max_bytes=hub.settings.max_file_bytes)
+        )
+        answer = await keep_file(
+            form,
+            hub.files,
+            once,
+            owner=caller.key_id,
+            ttl_s=hub.settings.files_ttl_s,
+            render=lambda record: to_json(success(native_file(record), request_id(request))),
+        )
     return Response(answer, media_type=JSON)
 
 
@@ -87,7 +93,7 @@ async def get_file_content(request: Request, file_id: _FileId) -> Response:
     """The file itself, or the one range of bytes that is asked for. Needs `models:use`."""
     caller = require(request, Permission.MODELS_USE)
     files = services(request).files
-    return file_content(request, await files.find(caller.key_id, file_id), files)
+    return await file_content(request, await files.find(caller.key_id, file_id), files)
 
 
 @router.delete("/{file_id}")

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import TypeVar
+
+import msgspec
 
 from server import failpoints
 from server.files import Draft, FileRecord, FileStore, clean_filename
+from server.idempotency import Once
 from server.wire.file_body import OpenAIFileForm
 from server.wire.file_render import content_type_of
 from server.wire.form_body import ReadForm
@@ -15,17 +19,27 @@ _Form = TypeVar("_Form", bound=OpenAIFileForm)
 
 
 async def keep_file(
-    form: ReadForm[_Form, Draft], files: FileStore, *, owner: str, ttl_s: float, render: Render
+    form: ReadForm[_Form, Draft], files: FileStore, once: Once, *, owner: str, ttl_s: float, render: Render
 ) -> bytes:
-    """The answer, once the file is durable. `ttl_s` is its life unless the form names one.
+    """The answer, once the file is durable; or that of the first request. The file lives `ttl_s` unless the form says.
 
-    Raises ServiceError: STORAGE_FULL, STORAGE_UNAVAILABLE, INTERNAL_ERROR; then there is no file.
+    Raises ServiceError: VALIDATION_ERROR, CONFLICT about the `Idempotency-Key`; STORAGE_FULL, STORAGE_UNAVAILABLE,
+    INTERNAL_ERROR. Then there is no file, or with STORAGE_UNAVAILABLE maybe one that nobody was told of.
     """
+    if (stored := await once.recall(_fingerprint(form))) is not None:
+        return stored
     record = await _seal(form, owner, ttl_s)
     answer = render(record)
-    await files.add(record)
+    await files.add(record, lambda connection: once.remember(connection, answer))
     failpoints.reach("upload.after_row")
     return answer
+
+
+def _fingerprint(form: ReadForm[_Form, Draft]) -> str:
+    """Of the content and all that is told about it."""
+    life = form.body.expires_after
+    told = (form.file.sha256, form.body.purpose, clean_filename(form.filename), life and life.seconds)
+    return sha256(msgspec.json.encode(told)).hexdigest()
 
 
 async def _seal(form: ReadForm[_Form, Draft], owner: str, ttl_s: float) -> FileRecord:

@@ -15,12 +15,14 @@ from server.disk import DiskGuard
 from server.envelope import install_handlers
 from server.files import FileStore
 from server.http.uploads import Spool
+from server.idempotency import Idempotency
 from server.media import MediaStore
 from server.media.token import Signer
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.settings import Settings
+from server.store.database import Database
 from server.workers.status import WorkerState
 from tests.fakes.fake_gateway import FakeGateway
 from tests.fakes.fake_media import Clock, MediaMemory
@@ -75,10 +77,11 @@ class Surface:
             remote=RemoteFiles((), max_bytes=1),
         )
 
-    def keep_files(self, files: FileStore, disk: DiskGuard) -> None:
+    def keep_files(self, files: FileStore, disk: DiskGuard, database: Database) -> None:
         """Serve durable files too."""
         self.app.state.services.files = files
         self.app.state.services.disk = disk
+        self.app.state.services.idempotency = Idempotency(database, "server_test")
 
     def set(self, **settings: object) -> None:
         """Other settings than the defaults."""

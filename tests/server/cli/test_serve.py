@@ -59,6 +59,13 @@ def test_wrong_configuration_is_told_whole_and_nothing_is_bound(hearth: Hearth, 
     assert "a.yaml: weights: is missing" in result.stderr
 
 
+def test_failpoint_that_does_not_exist_is_told(hearth: Hearth, tmp_path: Path) -> None:
+    result = hearth("serve", "--models-dir", str(tmp_path), failpoints="nowhere:1:kill")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "failpoints: there is no failpoint 'nowhere'" in result.stderr
+
+
 def test_calls_to_paste_name_the_first_model_in_both_dialects() -> None:
     text = welcome.first_key("sgk_secret", "http://127.0.0.1:8000", [make_spec(frontends=("acme/chat", "b"))])
 

@@ -1,5 +1,6 @@
 """What must be right before the server binds, and the key of the first start."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,24 @@ def problems(settings: Settings) -> tuple[str, ...]:
     with pytest.raises(StartupError) as caught:
         prepare(settings)
     return caught.value.problems
+
+
+def test_folder_for_files_that_cannot_be_made_is_told(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+
+    told = problems(settings.model_copy(update={"files_dir": tmp_path / "taken"}))
+
+    assert told == (f"cannot make files_dir {tmp_path / 'taken'}: File exists",)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_for_files_that_may_not_be_written_is_told(settings: Settings, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+
+    told = problems(settings.model_copy(update={"files_dir": closed}))
+
+    assert told == (f"cannot write to files_dir {closed}",)
 
 
 def test_first_key_has_every_permission_and_is_made_once(prepared: Prepared) -> None:

@@ -1,4 +1,4 @@
-"""A file store over a real store and a real folder, with a clock of its own."""
+"""A file store over a real store of each kind and a real folder, with a clock of its own."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -33,8 +33,8 @@ def clock() -> WallClock:
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    store = open_store(f"sqlite:///{tmp_path}/hearth.db")
+def db(store_url: str) -> Iterator[Database]:
+    store = open_store(store_url)
     database = Database(store)
     yield database
     database.close()

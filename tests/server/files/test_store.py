@@ -1,15 +1,20 @@
 """A file belongs to one key, is whole or does not exist, and ends when it should."""
 
+import asyncio
 import hashlib
 import stat
+import threading
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from engines.contract.errors import ErrorCode
+from server.disk import DiskGuard
 from server.errors import ServiceError
-from server.files import FileStore
+from server.files import FileStore, Purpose
+from server.store import open_store
 from server.store.database import Database
 from server.store.schema import batches
 from tests.server.files.batches import batch_row
@@ -62,11 +67,13 @@ async def test_expired_file_is_invisible_at_once(files: FileStore, clock: WallCl
 
 async def test_list_goes_on_behind_a_file_in_both_directions(files: FileStore) -> None:
     made = [await put(files) for _ in range(5)]
-    made += [await put(files, purpose="user_data")]
+    made += [await put(files, purpose=Purpose.USER_DATA)]
 
-    first, has_more = await files.list(OWNER, purpose="batch", limit=3, after=None, is_newest_first=False)
+    first, has_more = await files.list(
+        OWNER, purpose=Purpose.BATCH, limit=3, after=None, is_newest_first=False
+    )
     rest, has_rest = await files.list(
-        OWNER, purpose="batch", limit=3, after=first[-1].place, is_newest_first=False
+        OWNER, purpose=Purpose.BATCH, limit=3, after=first[-1].place, is_newest_first=False
     )
     newest, _ = await files.list(OWNER, purpose=None, limit=2, after=None, is_newest_first=True)
     older, _ = await files.list(OWNER, purpose=None, limit=9, after=newest[-1].place, is_newest_first=True)
@@ -106,6 +113,36 @@ async def test_file_is_kept_while_a_batch_reads_it(files: FileStore, db: Databas
 
     assert caught.value.code is ErrorCode.CONFLICT
     assert await files.find(OWNER, record.id) == record
+
+
+async def test_file_that_a_batch_is_being_made_of_is_not_deleted_by_another_server(
+    files: FileStore, db: Database, store_url: str, tmp_path: Path
+) -> None:
+    record = await put(files)
+    store = open_store(store_url)
+    elsewhere = Database(store)
+    others = FileStore(elsewhere, tmp_path / "files", DiskGuard(tmp_path, 0))
+    has_found, may_go_on = threading.Event(), threading.Event()
+
+    def make_batch(connection: Connection) -> None:
+        files.find_in(connection, OWNER, record.id)
+        has_found.set()
+        may_go_on.wait(5)
+        connection.execute(insert(batches).values(batch_row(record.id, record.created_at)))
+
+    making = asyncio.create_task(db.write(make_batch))
+    await asyncio.to_thread(has_found.wait, 5)
+    deleting = asyncio.create_task(others.delete(OWNER, record.id))
+    early, _ = await asyncio.wait([deleting], timeout=0.1)
+    may_go_on.set()
+    await making
+
+    with pytest.raises(ServiceError) as caught:
+        await deleting
+    assert (early, caught.value.code) == (set(), ErrorCode.CONFLICT)
+    assert await files.find(OWNER, record.id) == record
+    elsewhere.close()
+    store.close()
 
 
 async def test_reading_a_file_that_was_deleted_meanwhile_is_not_found(files: FileStore) -> None:
