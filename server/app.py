@@ -29,6 +29,7 @@ from server.remote import RemoteFiles
 from server.router import Router
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.settings import Settings
+from server.store.backup import Backups
 from server.store.database import Database
 from server.telemetry import Metrics
 from server.workers.backoff import RestartPolicy
@@ -63,6 +64,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         uploads=Spool(settings.data_dir / "uploads", settings.max_upload_bytes),
         database=database,
         idempotency=Idempotency(database, holder=f"server_{secrets.token_hex(12)}"),
+        backups=Backups(database, keep=settings.store_backups, min_free_bytes=settings.min_free_bytes),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 
@@ -78,6 +80,7 @@ def create_app(services: Services) -> FastAPI:
             asyncio.create_task(services.keys.run(), name="keys.run"),
             asyncio.create_task(services.media.run(), name="media.run"),
             asyncio.create_task(services.idempotency.run(), name="idempotency.run"),
+            asyncio.create_task(services.backups.run(), name="backups.run"),
         ]
         try:
             async with services.supervisor:

@@ -18,6 +18,7 @@ from server.keys import KeyRing
 from server.media import MediaStore
 from server.remote import RemoteFiles
 from server.settings import Settings
+from server.store.backup import Backups
 from server.store.database import Database
 from server.telemetry import Metrics
 
@@ -41,6 +42,7 @@ class Services:
     uploads: Spool
     database: Database
     idempotency: Idempotency
+    backups: Backups
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

@@ -12,6 +12,7 @@ import queue
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
@@ -60,6 +61,11 @@ class Database:
     def is_shared(self) -> bool:
         """Whether other servers may use the same store."""
         return self._store.engine.dialect.name == "postgresql"
+
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite store."""
+        return self._store.path
 
     async def read(self, work: Work[_T]) -> _T:
         """What `work` finds in a transaction that only reads. It must be short: with SQLite it may hold up commits.
@@ -233,7 +239,7 @@ def _is_full(error: BaseException | None) -> bool:
         return False
     cause = error.orig if isinstance(error, DBAPIError) else None
     if isinstance(cause, sqlite3.Error):
-        is_full = cause.sqlite_errorcode == sqlite3.SQLITE_FULL
+        is_full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     else:
         is_full = getattr(cause, "sqlstate", None) == POSTGRESQL_DISK_FULL
     return is_full or _is_full(error.__context__)

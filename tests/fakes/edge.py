@@ -24,6 +24,7 @@ from server.media import open_media
 from server.remote import RemoteFiles
 from server.settings import Settings
 from server.store import open_store
+from server.store.backup import Backups
 from server.store.database import Database
 from server.telemetry import Metrics
 from server.workers.status import WorkerState
@@ -47,6 +48,7 @@ def make_services(folder: Path, **settings: Any) -> Services:
         uploads=Spool(chosen.data_dir / "uploads", chosen.max_upload_bytes),
         database=database,
         idempotency=Idempotency(database, "server_test"),
+        backups=Backups(database, keep=0),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )
 
