@@ -48,8 +48,16 @@ class Database:
     store that stalls takes none from others.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        write_timeout_s: float = WRITE_TIMEOUT_S,
+    ) -> None:
         self._store = store
+        self._read_timeout_s = read_timeout_s
+        self._write_timeout_s = write_timeout_s
         self._waiting: queue.SimpleQueue[_Write] = queue.SimpleQueue()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store.write")
         self._readers = ThreadPoolExecutor(NUM_READERS, thread_name_prefix="store.read")
@@ -74,7 +82,7 @@ class Database:
         """
         try:
             found = asyncio.wrap_future(_submit(self._readers, self._read, work))
-            return await _answer(found, READ_TIMEOUT_S)
+            return await _answer(found, self._read_timeout_s)
         except SQLAlchemyError as error:
             raise storage_error(error) from error
 
@@ -99,7 +107,7 @@ class Database:
             loop.call_soon(
                 self._call_writer
             )  # not now: what others write in this turn of the loop comes along
-        return await _answer(done, WRITE_TIMEOUT_S)
+        return await _answer(done, self._write_timeout_s)
 
     async def between_commits(self, work: Callable[[Store], _T]) -> _T:
         """What `work` returns, run while no write of this process is under way; those that come wait for it."""
