@@ -102,11 +102,11 @@ class Database:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[_T] = loop.create_future()
         self._waiting.put(_Write(work, done))
-        if not self._is_called:
+        if (
+            not self._is_called
+        ):  # and then not at once, so that what others write in this turn of the loop comes along
             self._is_called = True
-            loop.call_soon(
-                self._call_writer
-            )  # not now: what others write in this turn of the loop comes along
+            loop.call_soon(self._call_writer)
         return await _answer(done, self._write_timeout_s)
 
     async def between_commits(self, work: Callable[[Store], _T]) -> _T:
@@ -171,18 +171,21 @@ class Database:
 
 
 def _carry_out(write: _Write, connection: Connection) -> _Outcome:
-    """In a savepoint. Raises what concerns the whole transaction."""
+    """In a savepoint. Raises what ended the whole transaction."""
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            return _Outcome(write.work(connection))
+        outcome = _Outcome(write.work(connection))
     except Exception as error:
-        if not _is_its_own(error):
+        if connection.invalidated:
             raise
-        return _Outcome(error=error)
+        savepoint.rollback()  # fails where SQLite has ended the transaction by itself
+        return _Outcome(error=error) if _is_its_own(error) else _all_failed([write], error)[0]
+    savepoint.commit()
+    return outcome
 
 
 def _is_its_own(error: Exception) -> bool:
-    """Whether it is about one write, not about the store."""
+    """Whether its caller must know it as it is; of what else the database says only the log tells."""
     return isinstance(error, IntegrityError | DataError) or not isinstance(error, DBAPIError)
 
 

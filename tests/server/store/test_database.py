@@ -126,11 +126,16 @@ async def test_failing_write_harms_no_other(database: Database) -> None:
         add("broken")(connection)
         raise KeyError("a bug")
 
-    writes = (add("a"), add("taken"), half_done, broken, add("b"))
+    def misspelt(connection: Connection) -> str:
+        add("misspelt")(connection)
+        connection.execute(text("SELECT nothing FROM nowhere"))
+        return "unreachable"
+
+    writes = (add("a"), add("taken"), half_done, broken, misspelt, add("b"))
     told = await asyncio.gather(*map(database.write, writes), return_exceptions=True)
 
-    assert [told[0], told[4]] == ["a", "b"]
-    assert [type(error) for error in told[1:4]] == [IntegrityError, ServiceError, KeyError]
+    assert [told[0], told[5]] == ["a", "b"]
+    assert [type(error) for error in told[1:5]] == [IntegrityError, ServiceError, KeyError, ServiceError]
     assert await database.read(keys) == {"taken", "a", "b"}
     assert database.num_commits == 2
 
