@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import queue
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from engines.contract.errors import ErrorCode
 from server.errors import ServiceError
 from server.store.engine import Store
+from server.store.failures import log_failure, refusal
 from server.telemetry import log_event
 
 MAX_GROUP = 512
@@ -28,7 +28,6 @@ MAX_WAITING = 10_000
 NUM_READERS = 4
 READ_TIMEOUT_S = 10.0
 WRITE_TIMEOUT_S = 30.0
-POSTGRESQL_DISK_FULL = "53100"
 _T = TypeVar("_T")
 Work = Callable[[Connection], _T]
 
@@ -84,7 +83,8 @@ class Database:
             found = asyncio.wrap_future(_submit(self._readers, self._read, work))
             return await _answer(found, self._read_timeout_s)
         except SQLAlchemyError as error:
-            raise storage_error(error) from error
+            log_failure(error, count=1)
+            raise refusal(error) from error
 
     async def write(self, work: Work[_T]) -> _T:
         """Durable when it returns. `work` runs in another thread and in one transaction with other callers' writes; its
@@ -192,8 +192,8 @@ def _is_its_own(error: Exception) -> bool:
 def _all_failed(group: list[_Write], error: Exception) -> list[_Outcome]:
     if not isinstance(error, SQLAlchemyError):
         return [_Outcome(error=error)] * len(group)
-    _log_failure(error, len(group))
-    return [_Outcome(error=_refusal(error)) for _ in group]
+    log_failure(error, count=len(group))
+    return [_Outcome(error=refusal(error)) for _ in group]
 
 
 def _tell(group: list[_Write], outcomes: list[_Outcome]) -> None:
@@ -225,32 +225,3 @@ async def _answer(done: asyncio.Future[_T], timeout_s: float) -> _T:
     except TimeoutError as error:
         log_event("store.silent", level=logging.ERROR, timeout_s=timeout_s)
         raise ServiceError(ErrorCode.STORAGE_UNAVAILABLE, "the server's store does not answer now") from error
-
-
-def storage_error(error: SQLAlchemyError) -> ServiceError:
-    """What a failure of the store is to whoever asked; the log has the cause."""
-    _log_failure(error, 1)
-    return _refusal(error)
-
-
-def _log_failure(error: SQLAlchemyError, count: int) -> None:
-    reason = "disk full" if _is_full(error) else None
-    log_event("store.failed", level=logging.ERROR, exception=error, reason=reason, count=count)
-
-
-def _refusal(error: SQLAlchemyError) -> ServiceError:
-    if _is_full(error):
-        return ServiceError(ErrorCode.STORAGE_FULL, "the server has no room on its disk now")
-    return ServiceError(ErrorCode.STORAGE_UNAVAILABLE, "the server's store does not answer now")
-
-
-def _is_full(error: BaseException | None) -> bool:
-    """Looks behind the last error too: SQLite ends the transaction by itself, and going back to the savepoint fails."""
-    if error is None:
-        return False
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    if isinstance(cause, sqlite3.Error):
-        is_full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-    else:
-        is_full = getattr(cause, "sqlstate", None) == POSTGRESQL_DISK_FULL
-    return is_full or _is_full(error.__context__)
