@@ -40,6 +40,7 @@ from server.router import Router
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.routes.batch import PATH as BATCH_PATH
 from server.settings import Settings
+from server.store.backup import Backups
 from server.store.database import Database
 from server.telemetry import Metrics
 from server.workers.backoff import RestartPolicy
@@ -103,6 +104,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         ),
         runner=runner,
         upkeep=upkeep,
+        backups=Backups(database, keep=settings.store_backups, min_free_bytes=settings.min_free_bytes),
         readiness=Readiness({"database": keys.is_fresh, "workers": lambda: supervisor.is_running}),
     )
 
@@ -121,6 +123,7 @@ def create_app(services: Services) -> FastAPI:
             asyncio.create_task(services.idempotency.run(), name="idempotency.run"),
             asyncio.create_task(services.files.run(), name="files.run"),
             asyncio.create_task(services.upkeep.run(), name="batches.upkeep"),
+            asyncio.create_task(services.backups.run(), name="backups.run"),
         ]
         try:
             async with services.supervisor:

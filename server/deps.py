@@ -24,6 +24,7 @@ from server.keys import KeyRing
 from server.media import MediaStore
 from server.remote import RemoteFiles
 from server.settings import Settings
+from server.store.backup import Backups
 from server.store.database import Database
 from server.telemetry import Metrics
 
@@ -53,6 +54,7 @@ class Services:
     batches: Batches
     runner: BatchRunner
     upkeep: Upkeep
+    backups: Backups
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

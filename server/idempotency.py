@@ -96,15 +96,15 @@ class Idempotency:
             raise _conflict()
         self._running.add((owner, key))
         try:
-            stored = await self._claim(owner, key)
-            if stored is not None:
-                self._running.discard((owner, key))  # whoever repeats it too need not wait
-                yield Once(stored=stored)
+            since = self._time()
+            stored = await self._claim(owner, key, since)
+            if stored is None:
+                async with self._freed_after(Once(held=self._held(owner, key, since))) as once:
+                    yield once
                 return
-            async with self._freed_after(Once(held=self._held(owner, key))) as once:
-                yield once
         finally:
             self._running.discard((owner, key))
+        yield Once(stored=stored)
 
     async def sweep(self) -> int:
         """Drop what is older than a day; how many that were."""
@@ -120,24 +120,32 @@ class Idempotency:
                 log_event("idempotency.unswept", reason=error.message)
             await asyncio.sleep(SWEEP_EVERY_S)
 
-    async def _claim(self, owner: str, key: str) -> _Stored | None:
-        """What is stored, or None: then the key is ours."""
+    async def _claim(self, owner: str, key: str, now: datetime) -> _Stored | None:
+        """What is stored, or None: then the key is ours since `now`."""
+        here = _row_of(owner, key)
+        ours = insert(rows).values(owner=owner, key=key, holder=self._holder, created_at=now)
+
+        def find_or_insert(connection: Connection) -> _Stored | None:
+            found = connection.execute(select(rows).where(here)).mappings().one_or_none()
+            if found is not None:
+                if (stored := self._judge(found, now)) is not None:
+                    return stored
+                connection.execute(delete(rows).where(here, rows.c.created_at == found["created_at"]))
+            connection.execute(ours)
+            return None
+
         try:
-            return await self._db.write(lambda connection: self._find_or_insert(connection, owner, key))
+            return await self._db.write(find_or_insert)
         except IntegrityError:  # another server was faster
             raise _conflict() from None
 
-    def _find_or_insert(self, connection: Connection, owner: str, key: str) -> _Stored | None:
-        now = self._time()
-        here = _row_of(owner, key)
-        found = connection.execute(select(rows).where(here)).mappings().one_or_none()
-        if found is not None:
-            if found["answer"] is not None and found["created_at"] > now - KEPT_FOR:
-                return _Stored(found["fingerprint"], found["answer"])
-            if found["answer"] is None and not self._is_abandoned(found, now):
-                raise _conflict()
-            connection.execute(delete(rows).where(here, rows.c.created_at == found["created_at"]))
-        connection.execute(insert(rows).values(owner=owner, key=key, holder=self._holder, created_at=now))
+    def _judge(self, found: RowMapping, now: datetime) -> _Stored | None:
+        """What the row keeps; None: it counts for nothing. Raises ServiceError(CONFLICT) if its holder is at it."""
+        if found["answer"] is not None:
+            is_kept = found["created_at"] > now - KEPT_FOR
+            return _Stored(found["fingerprint"], found["answer"]) if is_kept else None
+        if not self._is_abandoned(found, now):
+            raise _conflict()
         return None
 
     def _is_abandoned(self, found: RowMapping, now: datetime) -> bool:
@@ -161,8 +169,9 @@ class Idempotency:
         except ServiceError as error:  # the row counts as abandoned all the same
             log_event("idempotency.unfreed", reason=error.message)
 
-    def _held(self, owner: str, key: str) -> ColumnElement[bool]:
-        return and_(_row_of(owner, key), rows.c.holder == self._holder, rows.c.answer.is_(None))
+    def _held(self, owner: str, key: str, since: datetime) -> ColumnElement[bool]:
+        is_ours = (rows.c.holder == self._holder) & (rows.c.created_at == since)
+        return and_(_row_of(owner, key), is_ours, rows.c.answer.is_(None))
 
     def _time(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC)

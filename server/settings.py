@@ -70,6 +70,11 @@ class Settings(BaseModel):
     database_url: str | None = Field(
         None, repr=False, description="PostgreSQL URL; without it the store is a SQLite file in `data_dir`."
     )
+    store_backups: int = Field(
+        3,
+        ge=0,
+        description="Daily copies of a SQLite store that are kept in `backups` beside it; 0 makes none.",
+    )
     public_url: str | None = Field(
         None, description="Address that links in answers begin with; by default what the client sent as Host."
     )

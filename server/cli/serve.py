@@ -40,7 +40,7 @@ def serve(
             _greet(settings, prepared, address_of(listener), first_key_file)
             has_started = run_server(settings, prepared, listener, _say)
     except StartupError as error:
-        fail(*error.problems)
+        fail(*error.problems, status=error.exit_status)
     if not has_started:
         fail("the server could not start; its log says why")
     _say("Stopped.")

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import logging
 import queue
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from engines.contract.errors import ErrorCode
 from server.errors import ServiceError
 from server.store.engine import Store
+from server.store.failures import log_failure, refusal
 from server.telemetry import log_event
 
 MAX_GROUP = 512
@@ -27,7 +28,6 @@ MAX_WAITING = 10_000
 NUM_READERS = 4
 READ_TIMEOUT_S = 10.0
 WRITE_TIMEOUT_S = 30.0
-POSTGRESQL_DISK_FULL = "53100"
 _T = TypeVar("_T")
 Work = Callable[[Connection], _T]
 
@@ -47,8 +47,16 @@ class Database:
     store that stalls takes none from others.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        write_timeout_s: float = WRITE_TIMEOUT_S,
+    ) -> None:
         self._store = store
+        self._read_timeout_s = read_timeout_s
+        self._write_timeout_s = write_timeout_s
         self._waiting: queue.SimpleQueue[_Write] = queue.SimpleQueue()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store.write")
         self._readers = ThreadPoolExecutor(NUM_READERS, thread_name_prefix="store.read")
@@ -61,6 +69,11 @@ class Database:
         """Whether other servers may use the same store."""
         return self._store.engine.dialect.name == "postgresql"
 
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite store."""
+        return self._store.path
+
     async def read(self, work: Work[_T]) -> _T:
         """What `work` finds in a transaction that only reads. It must be short: with SQLite it may hold up commits.
 
@@ -68,9 +81,10 @@ class Database:
         """
         try:
             found = asyncio.wrap_future(_submit(self._readers, self._read, work))
-            return await _answer(found, READ_TIMEOUT_S)
+            return await _answer(found, self._read_timeout_s)
         except SQLAlchemyError as error:
-            raise storage_error(error) from error
+            log_failure(error, count=1)
+            raise refusal(error) from error
 
     async def write(self, work: Work[_T]) -> _T:
         """Durable when it returns. `work` runs in another thread and in one transaction with other callers' writes; its
@@ -88,12 +102,12 @@ class Database:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[_T] = loop.create_future()
         self._waiting.put(_Write(work, done))
-        if not self._is_called:
+        if (
+            not self._is_called
+        ):  # and then not at once, so that what others write in this turn of the loop comes along
             self._is_called = True
-            loop.call_soon(
-                self._call_writer
-            )  # not now: what others write in this turn of the loop comes along
-        return await _answer(done, WRITE_TIMEOUT_S)
+            loop.call_soon(self._call_writer)
+        return await _answer(done, self._write_timeout_s)
 
     async def between_commits(self, work: Callable[[Store], _T]) -> _T:
         """What `work` returns, run while no write of this process is under way; those that come wait for it."""
@@ -157,26 +171,29 @@ class Database:
 
 
 def _carry_out(write: _Write, connection: Connection) -> _Outcome:
-    """In a savepoint. Raises what concerns the whole transaction."""
+    """In a savepoint. Raises what ended the whole transaction."""
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            return _Outcome(write.work(connection))
+        outcome = _Outcome(write.work(connection))
     except Exception as error:
-        if not _is_its_own(error):
+        if connection.invalidated:
             raise
-        return _Outcome(error=error)
+        savepoint.rollback()  # fails where SQLite has ended the transaction by itself
+        return _Outcome(error=error) if _is_its_own(error) else _all_failed([write], error)[0]
+    savepoint.commit()
+    return outcome
 
 
 def _is_its_own(error: Exception) -> bool:
-    """Whether it is about one write, not about the store."""
+    """Whether its caller must know it as it is; of what else the database says only the log tells."""
     return isinstance(error, IntegrityError | DataError) or not isinstance(error, DBAPIError)
 
 
 def _all_failed(group: list[_Write], error: Exception) -> list[_Outcome]:
     if not isinstance(error, SQLAlchemyError):
         return [_Outcome(error=error)] * len(group)
-    _log_failure(error, len(group))
-    return [_Outcome(error=_refusal(error)) for _ in group]
+    log_failure(error, count=len(group))
+    return [_Outcome(error=refusal(error)) for _ in group]
 
 
 def _tell(group: list[_Write], outcomes: list[_Outcome]) -> None:
@@ -208,32 +225,3 @@ async def _answer(done: asyncio.Future[_T], timeout_s: float) -> _T:
     except TimeoutError as error:
         log_event("store.silent", level=logging.ERROR, timeout_s=timeout_s)
         raise ServiceError(ErrorCode.STORAGE_UNAVAILABLE, "the server's store does not answer now") from error
-
-
-def storage_error(error: SQLAlchemyError) -> ServiceError:
-    """What a failure of the store is to whoever asked; the log has the cause."""
-    _log_failure(error, 1)
-    return _refusal(error)
-
-
-def _log_failure(error: SQLAlchemyError, count: int) -> None:
-    reason = "disk full" if _is_full(error) else None
-    log_event("store.failed", level=logging.ERROR, exception=error, reason=reason, count=count)
-
-
-def _refusal(error: SQLAlchemyError) -> ServiceError:
-    if _is_full(error):
-        return ServiceError(ErrorCode.STORAGE_FULL, "the server has no room on its disk now")
-    return ServiceError(ErrorCode.STORAGE_UNAVAILABLE, "the server's store does not answer now")
-
-
-def _is_full(error: BaseException | None) -> bool:
-    """Looks behind the last error too: SQLite ends the transaction by itself, and going back to the savepoint fails."""
-    if error is None:
-        return False
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    if isinstance(cause, sqlite3.Error):
-        is_full = cause.sqlite_errorcode == sqlite3.SQLITE_FULL
-    else:
-        is_full = getattr(cause, "sqlstate", None) == POSTGRESQL_DISK_FULL
-    return is_full or _is_full(error.__context__)

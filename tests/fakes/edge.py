@@ -26,6 +26,7 @@ from server.media import open_media
 from server.remote import RemoteFiles
 from server.settings import Settings
 from server.store import open_store
+from server.store.backup import Backups
 from server.store.database import Database
 from server.telemetry import Metrics
 from server.workers.status import WorkerState
@@ -52,6 +53,7 @@ def make_services(folder: Path, **settings: Any) -> Services:
         idempotency=Idempotency(database, "server_test"),
         disk=disk,
         files=FileStore(database, chosen.data_dir / "files", disk),
+        backups=Backups(database, keep=0),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )
 

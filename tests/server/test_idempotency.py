@@ -272,6 +272,17 @@ async def test_request_that_lost_its_key_makes_nothing(
     assert await request(idempotency, database) == b"made two"
 
 
+async def test_repeated_requests_need_not_wait_for_each_other(
+    idempotency: Idempotency, database: Database
+) -> None:
+    await request(idempotency, database)
+
+    async with idempotency.begin("owner", "k") as once:
+        beside = await request(idempotency, database, makes="two")
+
+        assert (await once.recall("body"), beside) == (b"made one", b"made one")
+
+
 async def test_answer_is_kept_for_a_day(idempotency: Idempotency, database: Database, clock: Clock) -> None:
     await request(idempotency, database)
     clock.now += KEPT_FOR.total_seconds() - 1

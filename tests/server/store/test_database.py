@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from engines.contract.errors import ErrorCode
 from server.errors import ServiceError
 from server.store import Store, open_store
-from server.store.database import MAX_GROUP, Database
+from server.store.database import MAX_GROUP, MAX_WAITING, Database
 from server.store.schema import idempotency_keys as rows
 from tests.fakes.postgresql import Cluster
 
@@ -126,11 +126,16 @@ async def test_failing_write_harms_no_other(database: Database) -> None:
         add("broken")(connection)
         raise KeyError("a bug")
 
-    writes = (add("a"), add("taken"), half_done, broken, add("b"))
+    def misspelt(connection: Connection) -> str:
+        add("misspelt")(connection)
+        connection.execute(text("SELECT nothing FROM nowhere"))
+        return "unreachable"
+
+    writes = (add("a"), add("taken"), half_done, broken, misspelt, add("b"))
     told = await asyncio.gather(*map(database.write, writes), return_exceptions=True)
 
-    assert [told[0], told[4]] == ["a", "b"]
-    assert [type(error) for error in told[1:4]] == [IntegrityError, ServiceError, KeyError]
+    assert [told[0], told[5]] == ["a", "b"]
+    assert [type(error) for error in told[1:5]] == [IntegrityError, ServiceError, KeyError, ServiceError]
     assert await database.read(keys) == {"taken", "a", "b"}
     assert database.num_commits == 2
 
@@ -238,6 +243,32 @@ async def test_stalled_store_does_not_block_the_event_loop(tmp_path: Path) -> No
         await asyncio.gather(*reads)
 
 
+async def test_caller_waits_for_a_silent_store_only_so_long_and_leaves_nothing(store: Store) -> None:
+    with closing(Database(store, read_timeout_s=0.1, write_timeout_s=0.1)) as database:
+        plug, first = await plugged(database)
+        second = asyncio.create_task(database.write(add("second")))
+        codes = [await code_of(first), await code_of(second)]
+
+        plug.go_on.set()
+
+        assert codes == [ErrorCode.STORAGE_UNAVAILABLE] * 2
+    with store.reading() as connection:
+        assert keys(connection) == set()
+
+
+async def test_writes_that_wait_are_bounded(database: Database) -> None:
+    plug, first = await plugged(database)
+    waiting = [asyncio.create_task(database.write(lambda _: "waited")) for _ in range(MAX_WAITING)]
+    await turns()
+
+    code = await code_of(asyncio.create_task(database.write(add("one too many"))))
+    plug.go_on.set()
+    told = await asyncio.gather(first, *waiting)
+
+    assert code == ErrorCode.STORAGE_UNAVAILABLE
+    assert (told.count("waited"), await database.read(keys)) == (MAX_WAITING, set())
+
+
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """512 KiB."""
@@ -266,6 +297,7 @@ async def test_full_disk_loses_nothing_and_goes_on_with_room(tiny_disk: Path) ->
         group = [database.write(add(f"g{number}", bytes(4096))) for number in range(3)]
         refused = await asyncio.gather(*group, return_exceptions=True)
         readable = await database.read(keys)
+        open_store(f"sqlite:///{path}").close()  # a server could also start
 
         ballast.unlink()
         written.add(await database.write(add("after", bytes(4096))))

@@ -7,13 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, text
 
-from server.store import CorruptStoreError, StoreError, open_store
+from server.store import StoreError, open_store
 from server.store.engine import journal_mode, synchronous
-
-INSERT_KEY = (
-    "INSERT INTO api_keys (id, digest, name, permissions, created_at)"
-    " VALUES (:id, :id, :id, '[]', '2026-01-01 00:00:00')"
-)
 
 
 def url_of(path: Path) -> str:
@@ -79,27 +74,6 @@ def test_transaction_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None
         tables = inspect(connection).get_table_names()
     store.close()
     assert "half" not in tables
-
-
-@pytest.mark.parametrize("damage", ["header", "page"])
-def test_damaged_store_is_named_and_left_alone(tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "hearth.db"
-    store = open_store(url_of(path))
-    with store.transaction() as connection:
-        for number in range(200):
-            connection.execute(text(INSERT_KEY), {"id": f"{number:040}"})
-    store.close()
-    content = bytearray(path.read_bytes())
-    start = 0 if damage == "header" else len(content) // 2
-    content[start : start + 4096] = b"\xde\xad" * 2048
-    path.write_bytes(content)
-
-    with pytest.raises(CorruptStoreError) as caught:
-        open_store(url_of(path))
-
-    assert str(path) in str(caught.value)
-    assert "restore" in str(caught.value)
-    assert path.read_bytes() == bytes(content)
 
 
 def test_unwritable_place_is_told_in_one_sentence(tmp_path: Path) -> None:
