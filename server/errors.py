@@ -48,7 +48,8 @@ class FieldProblem(NamedTuple):
 class ServiceError(Exception):
     """A refusal or failure that the API process itself decides; becomes an envelope in `envelope.py`.
 
-    `message` is shown to clients, so it is ours: never an exception's text.
+    `message` is shown to clients, so it is ours: never an exception's text. `worker_died` is for the gateway's callers
+    only: the worker ended while it had the request, so that it may be tried again.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class ServiceError(Exception):
         *,
         details: tuple[FieldProblem, ...] = (),
         retry_after_s: int | None = None,
+        worker_died: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details = details
+        self.worker_died = worker_died
         self.retry_after_s = OUTWARD[code].retry_after_s if retry_after_s is None else retry_after_s
 
     @property
@@ -73,7 +76,13 @@ class ServiceError(Exception):
     def from_engine(cls, error: EngineError) -> "ServiceError":
         details = (FieldProblem(error.field, error.message),) if error.field else ()
         message = f"{error.field}: {error.message}" if error.field else error.message
-        return cls(error.code, message, details=details, retry_after_s=error.retry_after_s)
+        return cls(
+            error.code,
+            message,
+            details=details,
+            retry_after_s=error.retry_after_s,
+            worker_died=error.worker_died,
+        )
 
 
 def invalid(field: str, message: str) -> ServiceError:

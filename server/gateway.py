@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -72,8 +72,12 @@ class Gateway:
         request: Request,
         caller: Caller,
         priority: Priority = Priority.INTERACTIVE,
+        before_start: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Call]:
         """Enter: the worker accepted the request. Leave: the request has ended, the lease is returned.
+
+        `before_start` is awaited with the lease in hand, before the worker hears of the request; what it raises
+        ends the request unheard. A ServiceError's `worker_died` tells deaths of the worker from other failures.
 
         Raises ServiceError: MODEL_NOT_FOUND, MODEL_ACCESS_DENIED, MODEL_UNAVAILABLE, BACKEND_RATE_LIMITED,
         VALIDATION_ERROR (what only the engine can check), BACKEND_ERROR, BACKEND_TIMEOUT, SHUTTING_DOWN.
@@ -88,7 +92,9 @@ class Gateway:
             request_id_var.get() or "", caller.key_id, model, KINDS[type(request)].modality
         )
         try:
-            async with self._supervisor.lease(spec.id) as channel:
+            async with self._supervisor.lease(spec.id, priority) as channel:
+                if before_start is not None:
+                    await before_start()
                 stream = channel.start(request, priority)
                 deadline = asyncio.get_running_loop().call_later(
                     spec.limits.request_timeout_s, stream.fail, _timed_out(spec)
@@ -106,6 +112,14 @@ class Gateway:
             raise ServiceError.from_engine(error) from error
         finally:
             self.running.end(running)
+
+    def backend_of(self, model: str) -> str:
+        """The id of the backend that serves `model`. Raises ServiceError: MODEL_NOT_FOUND."""
+        return self._router.resolve(model).id
+
+    def batch_room(self, backend_id: str) -> int:
+        """How many requests of batches a backend may run at once."""
+        return self._supervisor.batch_room(backend_id)
 
     def _cache_salt(self, caller: Caller) -> str:
         """Prompt caches are shared within a key, never between keys: none can time another's prompts."""

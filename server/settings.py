@@ -70,6 +70,11 @@ class Settings(BaseModel):
     database_url: str | None = Field(
         None, repr=False, description="PostgreSQL URL; without it the store is a SQLite file in `data_dir`."
     )
+    store_backups: int = Field(
+        3,
+        ge=0,
+        description="Daily copies of a SQLite store that are kept in `backups` beside it; 0 makes none.",
+    )
     public_url: str | None = Field(
         None, description="Address that links in answers begin with; by default what the client sent as Host."
     )
@@ -189,6 +194,10 @@ class Settings(BaseModel):
         """What clients may send as Host, in lower case, without a port."""
         bound = f"[{self.host}]" if ":" in self.host else self.host
         return frozenset(name.lower() for name in (*LOOPBACK_NAMES, bound, *self.allowed_hosts))
+
+    @property
+    def files_folder(self) -> Path:
+        return self.files_dir or self.data_dir / "files"
 
     @property
     def store_url(self) -> str:

@@ -8,7 +8,7 @@ strings.
 import json
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from traceback import extract_tb
@@ -140,6 +140,14 @@ class Metrics:
         self._disconnects = self._counter(
             "hearth_disconnects_total", "Clients that left before their answer ended"
         )
+        self._batches = self._gauge("hearth_batches", "Batches by state", "state")
+        self._lines = self._counter("hearth_batch_lines_total", "Lines of batches ended", "model", "outcome")
+        self._line_durations = self._histogram(
+            "hearth_batch_line_seconds", "From the start of a line's last attempt to its outcome", "model"
+        )
+        self._batch_paused = self._gauge("hearth_batch_paused", "1 while batches pause for want of disk")
+        self._commits = self._counter("hearth_store_commits_total", "Transactions committed to the store")
+        self._webhooks = self._counter("hearth_webhooks_total", "Deliveries tried", "outcome")
 
     def observe_request(
         self, *, model: str | None, backend: str | None, status: int, protocol: str, duration_s: float
@@ -169,6 +177,28 @@ class Metrics:
 
     def count_disconnect(self) -> None:
         self._disconnects.inc()
+
+    def set_batches(self, counts: Mapping[str, int]) -> None:
+        """How many batches are in each state now; states that are not named have none."""
+        self._batches.clear()
+        for state, count in counts.items():
+            self._batches.labels(state).set(count)
+
+    def count_line(self, model: str | None, outcome: str, duration_s: float | None = None) -> None:
+        """A line of a batch has ended; `duration_s` is None if it never reached a model."""
+        model = _bounded(model, self._models)
+        self._lines.labels(model, outcome).inc()
+        if duration_s is not None:
+            self._line_durations.labels(model).observe(duration_s)
+
+    def set_batch_paused(self, is_paused: bool) -> None:
+        self._batch_paused.set(is_paused)
+
+    def count_commit(self) -> None:
+        self._commits.inc()
+
+    def count_webhook(self, outcome: str) -> None:
+        self._webhooks.labels(outcome).inc()
 
     def render(self) -> bytes:
         """The text that GET /metrics answers."""

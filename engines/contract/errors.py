@@ -33,14 +33,22 @@ class EngineError(Exception):
     """A refusal or failure with a code, raised by engines and workers and understood by the gateway.
 
     `message` reaches the client: it must come from our own words, never from another library's exception.
-    `field` names the request's field at fault; `retry_after_s` is in whole seconds.
+    `field` names the request's field at fault; `retry_after_s` is in whole seconds. `worker_died`: the worker or its
+    engine ended while it had the request, and not by an orderly stop; nothing is known about the request's part in it.
     """
 
     def __init__(
-        self, code: ErrorCode, message: str, *, field: str | None = None, retry_after_s: int | None = None
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after_s: int | None = None,
+        worker_died: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
         self.retry_after_s = retry_after_s
+        self.worker_died = worker_died

@@ -12,7 +12,7 @@ from engines.contract.requests import Item, Request
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 
 class Init(msgspec.Struct, frozen=True, tag="init", forbid_unknown_fields=True):
@@ -79,11 +79,14 @@ class Done(msgspec.Struct, frozen=True, tag="done", forbid_unknown_fields=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed", forbid_unknown_fields=True):
+    """`worker_died`: the engine died, or the worker ends for a fault of its own, not because it was told to."""
+
     id: int
     code: ErrorCode
     message: str
     field: str | None = None
     retry_after_s: int | None = None
+    worker_died: bool = False
 
 
 class Stats(msgspec.Struct, frozen=True, tag="stats", forbid_unknown_fields=True):

@@ -25,7 +25,7 @@ class Connection:
         self._on_trouble = on_trouble
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._moved_at: dict[int, float] = {}
-        self._cancel_code = (ErrorCode.BACKEND_ERROR, "cancelled")
+        self._cancelled = EngineError(ErrorCode.BACKEND_ERROR, "cancelled")
 
     @property
     def num_requests(self) -> int:
@@ -49,9 +49,9 @@ class Connection:
         if task := self._tasks.get(frame.id):
             task.cancel()
 
-    async def fail_all(self, code: ErrorCode, message: str, *, timeout_s: float = 5.0) -> None:
-        """End every request with this code; returns when they have ended or the time is up."""
-        self._cancel_code = (code, message)
+    async def fail_all(self, error: EngineError, *, timeout_s: float = 5.0) -> None:
+        """End every request with this error; returns when they have ended or the time is up."""
+        self._cancelled = error
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -62,7 +62,7 @@ class Connection:
     def _forget(self, id: int) -> None:
         del self._tasks[id]
         if id in self._moved_at:  # cancelled before its task took a first step
-            self._end(Failed(id, *self._cancel_code))
+            self._end(_failed(id, self._cancelled))
 
     def _end(self, frame: Done | Failed) -> None:
         del self._moved_at[frame.id]
@@ -73,10 +73,10 @@ class Connection:
         try:
             end: Done | Failed = Done(frame.id, await self._answer(frame))
         except asyncio.CancelledError:
-            self._end(Failed(frame.id, *self._cancel_code))
+            self._end(_failed(frame.id, self._cancelled))
             raise
         except EngineError as error:
-            end = Failed(frame.id, error.code, error.message, error.field, error.retry_after_s)
+            end = _failed(frame.id, error)
             if error.code is ErrorCode.BACKEND_ERROR:
                 self._on_trouble()
         except Exception as error:  # noqa: BLE001 the one broad except: a bug fails its request alone
@@ -100,3 +100,7 @@ class Connection:
         if usage is None:
             raise RuntimeError("the engine gave no usage")
         return usage
+
+
+def _failed(id: int, error: EngineError) -> Failed:
+    return Failed(id, error.code, error.message, error.field, error.retry_after_s, error.worker_died)

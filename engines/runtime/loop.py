@@ -114,7 +114,7 @@ class Worker:
             if is_supervisor:
                 log_event("supervisor.gone")
                 self._finish(EXIT_OK)
-            await connection.fail_all(ErrorCode.BACKEND_ERROR, "connection lost")
+            await connection.fail_all(EngineError(ErrorCode.BACKEND_ERROR, "connection lost"))
 
     async def _greet(self, connection: Connection, frames: FrameReader[ToWorker]) -> bool:
         """Take the first frame; true if it made its sender the supervisor."""
@@ -196,11 +196,11 @@ class Worker:
 
     async def _close(self, code: int) -> None:
         """Fail what runs, say so, then close the engine, each for a bounded time."""
-        reason = (ErrorCode.SHUTTING_DOWN, "the worker is stopping")
-        if code == EXIT_ENGINE_DIED:
-            reason = (ErrorCode.BACKEND_ERROR, "the engine died")
+        reason = EngineError(ErrorCode.SHUTTING_DOWN, "the worker is stopping")
+        if code in (EXIT_ENGINE_DIED, EXIT_CRASHED):
+            reason = EngineError(ErrorCode.BACKEND_ERROR, "the engine died", worker_died=True)
         connections = list(self._connections)
-        await asyncio.gather(*(connection.fail_all(*reason) for connection in connections))
+        await asyncio.gather(*(connection.fail_all(reason) for connection in connections))
         await asyncio.gather(*(connection.outbox.close() for connection in connections))
         if self._engine is None:
             return

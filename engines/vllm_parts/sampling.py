@@ -125,7 +125,7 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except vllm.EngineDeadError as error:
-        raise EngineError(ErrorCode.BACKEND_ERROR, "the engine died") from error
+        raise EngineError(ErrorCode.BACKEND_ERROR, "the engine died", worker_died=True) from error
     except vllm.GracefulHTTPError as error:
         raise EngineError(
             ErrorCode.BACKEND_RATE_LIMITED, "the model's queue is full", retry_after_s=1

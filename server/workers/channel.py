@@ -115,6 +115,7 @@ class Channel:
         self._streams: dict[int, RequestStream] = {}
         self._unsent: list[bytes] = []
         self._refusal: EngineError | None = None
+        self._is_end_expected = False
 
     def send(self, frame: ToWorker) -> None:
         """Queue one frame; all of one turn of the event loop leave together. Raises FrameError.
@@ -154,8 +155,12 @@ class Channel:
                     self._deliver(frame)
         finally:
             self._writer.close()
-            self.fail_all(_worker_lost())
+            self.fail_all(_worker_lost(worker_died=not self._is_end_expected))
             self._streams.clear()
+
+    def expect_end(self) -> None:
+        """The worker was told to stop: the end of its connection is no death."""
+        self._is_end_expected = True
 
     def fail_all(self, error: EngineError) -> None:
         """End every request in flight with `error`, for their owners to close, and refuse all that follow."""
@@ -188,10 +193,15 @@ class Channel:
 
 
 def _failure(frame: Failed) -> EngineError:
-    return EngineError(frame.code, frame.message, field=frame.field, retry_after_s=frame.retry_after_s)
-
-
-def _worker_lost() -> EngineError:
     return EngineError(
-        ErrorCode.BACKEND_ERROR, "The model's worker process ended while it served this request"
+        frame.code,
+        frame.message,
+        field=frame.field,
+        retry_after_s=frame.retry_after_s,
+        worker_died=frame.worker_died,
     )
+
+
+def _worker_lost(*, worker_died: bool) -> EngineError:
+    message = "The model's worker process ended while it served this request"
+    return EngineError(ErrorCode.BACKEND_ERROR, message, worker_died=worker_died)

@@ -148,6 +148,7 @@ class WorkerProcess:
             if not gone.done():
                 self._stop_reason = "hung up without ending"
         elif self.channel is not None and not gone.done():
+            self.channel.expect_end()
             self.channel.send(Shutdown())
             await asyncio.wait({gone}, timeout=self._timeouts.shutdown_s)
 

@@ -1,6 +1,6 @@
 """A gateway without workers: remembers what it was asked and plays prepared batches."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from engines.contract.chat import Delta
@@ -39,6 +39,7 @@ class FakeGateway:
         self.can_stream = True
         self.running = RunningRequests()
         self.asked: list[tuple[str, Request]] = []
+        self.priorities: list[Priority] = []
 
     @asynccontextmanager
     async def run(
@@ -47,8 +48,18 @@ class FakeGateway:
         request: Request,
         caller: Caller,
         priority: Priority = Priority.INTERACTIVE,
+        before_start: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[FakeCall]:
         self.asked.append((model, request))
+        self.priorities.append(priority)
         if self.refusal is not None:
             raise self.refusal
+        if before_start is not None:
+            await before_start()
         yield FakeCall(model, self.batches, can_stream=self.can_stream)
+
+    def backend_of(self, model: str) -> str:
+        return "be_fake"
+
+    def batch_room(self, backend_id: str) -> int:
+        return 3

@@ -29,6 +29,9 @@ class FakeSupervisor:
     def snapshot(self) -> list[BackendStatus]:
         return list(self.states.values())
 
+    def state(self, backend_id: str) -> WorkerState:
+        return self.states[backend_id].state
+
     def load(self, backend_id: str) -> None:
         self.told.append(("load", backend_id))
         self.states[backend_id] = backend_status(backend_id, WorkerState.STARTING)

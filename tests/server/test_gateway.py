@@ -9,14 +9,14 @@ import pytest
 from engines.contract.chat import ChatRequest, Message, Tool
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import Limits
-from engines.contract.types import Usage
+from engines.contract.types import Priority, Usage
 from server.caller import Caller
 from server.errors import ServiceError
 from server.gateway import Call, Gateway
 from server.router import Router
 from server.telemetry import Metrics
 from server.workers.process import Timeouts
-from server.workers.status import BackendStatus
+from server.workers.status import BackendStatus, WorkerState
 from server.workers.supervisor import Supervisor
 from tests.fakes.specs import make_spec
 from tests.fakes.workers import FakeLauncher, say
@@ -212,3 +212,58 @@ async def test_cache_salt_is_equal_for_one_key_and_differs_between_keys(world: W
     assert mine == mine_again
     assert mine != others
     assert "key" not in mine
+
+
+@pytest.mark.parametrize(("text", "expected"), [("a !die", True), ("a !late", False), ("!refuse", False)])
+async def test_death_of_the_worker_is_told_from_other_failures(
+    world: World, text: str, expected: bool
+) -> None:
+    with pytest.raises(ServiceError) as caught:
+        await world.ask(text)
+
+    assert caught.value.worker_died is expected
+
+
+async def test_shutdown_is_no_death(world: World) -> None:
+    async with world.gateway.run(MODEL, say("a !hang"), ANYONE) as call:
+        world.supervisor.cut()
+
+        with pytest.raises(ServiceError) as caught:
+            await words_of(call)
+
+    assert (caught.value.code, caught.value.worker_died) == (ErrorCode.SHUTTING_DOWN, False)
+
+
+async def test_caller_is_awaited_with_the_lease_in_hand(world: World) -> None:
+    seen: list[tuple[int, int]] = []
+
+    async def claim() -> None:
+        seen.append((world.status().in_flight, world.status().batch_in_flight))
+
+    async with world.gateway.run(MODEL, say("hello"), ANYONE, Priority.BATCH, claim) as call:
+        assert await words_of(call) == ["hello"]
+
+    assert seen == [(1, 1)]
+    assert (world.status().in_flight, world.status().batch_in_flight) == (0, 0)
+
+
+async def test_failed_claim_keeps_the_request_from_the_worker(world: World) -> None:
+    async def claim() -> None:
+        raise ServiceError(ErrorCode.STORAGE_FULL, "no room")
+
+    with pytest.raises(ServiceError, match="no room"):
+        async with world.gateway.run(MODEL, say("hello"), ANYONE, Priority.BATCH, claim):
+            pytest.fail("entered")
+
+    assert world.status().in_flight == 0
+    assert await world.num_cancels() == 0
+
+
+async def test_backend_of_a_model_its_state_and_its_room_are_known(world: World) -> None:
+    backend_id = world.gateway.backend_of(MODEL)
+
+    assert (backend_id, world.gateway.batch_room(backend_id)) == ("be_a", 1)
+    assert world.supervisor.state(backend_id) is WorkerState.STOPPED
+    with pytest.raises(ServiceError) as caught:
+        world.gateway.backend_of("acme/other")
+    assert caught.value.code is ErrorCode.MODEL_NOT_FOUND

@@ -105,6 +105,28 @@ def test_documented_metric_names_are_all_there() -> None:
     assert "hearth_disconnects_total 1.0" in text
 
 
+def test_batches_are_counted_by_state_line_and_outcome() -> None:
+    metrics = Metrics(models=["fake/echo"])
+    metrics.set_batches({"validating": 1, "in_progress": 2})
+    metrics.set_batches({"in_progress": 3})
+    metrics.count_line("fake/echo", "completed", 0.2)
+    metrics.count_line("made/up", "failed")
+    metrics.set_batch_paused(True)
+    metrics.count_commit()
+    metrics.count_webhook("told")
+
+    text = metrics.render().decode()
+
+    assert 'hearth_batches{state="in_progress"} 3.0' in text
+    assert 'state="validating"' not in text
+    assert 'hearth_batch_lines_total{model="fake/echo",outcome="completed"} 1.0' in text
+    assert 'hearth_batch_lines_total{model="unknown",outcome="failed"} 1.0' in text
+    assert 'hearth_batch_line_seconds_count{model="fake/echo"} 1.0' in text
+    assert "hearth_batch_paused 1.0" in text
+    assert "hearth_store_commits_total 1.0" in text
+    assert 'hearth_webhooks_total{outcome="told"} 1.0' in text
+
+
 def test_labels_stay_bounded_whatever_clients_name() -> None:
     metrics = Metrics(models=["fake/echo"])
 

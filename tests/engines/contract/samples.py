@@ -111,7 +111,7 @@ FROM_WORKER: dict[str, FromWorker] = {
         ]
     ),
     "done": Done(3, Usage(10, 4, 8, 1, 2.5)),
-    "failed": Failed(3, ErrorCode.VALIDATION_ERROR, "too long", "messages", 1),
+    "failed": Failed(3, ErrorCode.VALIDATION_ERROR, "too long", "messages", 1, worker_died=True),
     "stats": Stats(2, 0.5, EngineStats(1, 1, 0.25, 9)),
 }
 

@@ -187,7 +187,8 @@ async def test_sick_engine_ends_the_worker_with_an_error(worker: Worker) -> None
 
     await peer.ask(chat("!sick"))
 
-    assert (await hanging.answer()).failure.code is ErrorCode.BACKEND_ERROR
+    failure = (await hanging.answer()).failure
+    assert (failure.code, failure.worker_died) == (ErrorCode.BACKEND_ERROR, True)
     assert await running_worker.exit_code() == 5
 
 
@@ -197,7 +198,8 @@ async def test_shutdown_fails_what_runs_and_exits_cleanly(worker: Worker) -> Non
 
     peer.send(Shutdown())
 
-    assert (await hanging.answer()).failure.code is ErrorCode.SHUTTING_DOWN
+    failure = (await hanging.answer()).failure
+    assert (failure.code, failure.worker_died) == (ErrorCode.SHUTTING_DOWN, False)
     assert await running_worker.exit_code() == 0
 
 

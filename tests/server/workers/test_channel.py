@@ -230,7 +230,30 @@ async def test_lost_connection_fails_every_stream(peer: Peer) -> None:
     for stream in streams:
         with pytest.raises(EngineError) as caught:
             await stream.next_batch()
-        assert caught.value.code is ErrorCode.BACKEND_ERROR
+        assert (caught.value.code, caught.value.worker_died) == (ErrorCode.BACKEND_ERROR, True)
+
+
+async def test_expected_end_of_the_connection_is_no_death(peer: Peer) -> None:
+    stream = peer.start()
+    peer.channel.expect_end()
+
+    peer.writer.close()
+    await asyncio.wait_for(peer.running, 5)
+
+    with pytest.raises(EngineError) as caught:
+        await stream.next_batch()
+    assert not caught.value.worker_died
+
+
+@pytest.mark.parametrize("worker_died", [False, True])
+async def test_failure_says_whether_the_worker_died(peer: Peer, worker_died: bool) -> None:
+    stream = peer.start()
+
+    peer.tell(Failed(1, ErrorCode.BACKEND_ERROR, "the engine died", worker_died=worker_died))
+
+    with pytest.raises(EngineError) as caught:
+        await stream.accepted()
+    assert caught.value.worker_died is worker_died
 
 
 async def test_start_on_a_lost_connection_is_refused(peer: Peer) -> None:

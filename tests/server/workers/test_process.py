@@ -63,6 +63,17 @@ class Running:
         return " ".join(words).strip()
 
 
+async def has_died_with(stream: RequestStream) -> bool:
+    with pytest.raises(EngineError) as caught:
+        await read_to_the_end(stream)
+    return caught.value.worker_died
+
+
+async def read_to_the_end(stream: RequestStream) -> None:
+    while await stream.next_batch() is not None:
+        pass
+
+
 @contextlib.asynccontextmanager
 async def run_worker(
     folder: Path,
@@ -208,9 +219,10 @@ async def test_pause_of_the_server_is_not_the_workers_silence(tmp_path: Path) ->
 
 async def test_worker_over_a_stuck_engine_is_killed(tmp_path: Path) -> None:
     async with run_worker(tmp_path) as running:
-        running.start("!stall !hang")
+        stream = running.start("!stall !hang")
 
         assert await running.exit() == ("a request made no progress for 1000 s", False)
+        assert await has_died_with(stream)
 
 
 async def test_worker_that_breaks_the_protocol_is_killed(tmp_path: Path) -> None:
@@ -234,9 +246,11 @@ async def test_worker_that_never_listens_is_killed(tmp_path: Path) -> None:
 async def test_worker_that_ignores_the_shutdown_is_killed_in_the_end(tmp_path: Path) -> None:
     timeouts = Timeouts(shutdown_s=0.3)
     async with run_worker(tmp_path, Script(ignore_shutdown=True), timeouts=timeouts) as running:
+        stream = running.start("!hang")
         running.worker.stop()
 
         assert await running.exit() == (None, False)
+        assert not await has_died_with(stream)
 
 
 async def test_stop_before_the_worker_listens_ends_it(tmp_path: Path) -> None:
