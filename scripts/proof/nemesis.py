@@ -13,6 +13,7 @@ from proof.progress import Progress
 from proof.site import Site
 
 RESUME_S = 10.0
+MOST_STUCK = 2  # a server that has not resumed so often in a row will not be struck again
 KINDS = {"server": 0.5, "worker": 0.2, "both": 0.2, "pause": 0.1}
 
 
@@ -30,10 +31,11 @@ class Nemesis:
         self._chance = random.Random(seed)
         self._disk = disk
         self._worker_deaths = 0
+        self._num_stuck = 0
 
     def strike(self, num_strikes: int, goes_on: Callable[[int], bool]) -> None:
         """The server is ready before and after. `goes_on` is told how many are left. Raises NotReadyError."""
-        while num_strikes > 0 and goes_on(num_strikes):
+        while num_strikes > 0 and self._num_stuck < MOST_STUCK and goes_on(num_strikes):
             self._wait_for_a_moment()
             kind = self._choose()
             if kind in ("worker", "pause") and not self._hit_a_worker(kind):
@@ -49,8 +51,10 @@ class Nemesis:
         """Wait for the first line that is recorded after the start."""
         if self._progress.wait(RESUME_S):
             self._journal.write(Resumed(max(0.0, time.monotonic() - self._site.ready_at)))
+            self._num_stuck = 0
         else:
             self._journal.write(Resumed(None))
+            self._num_stuck += 1
 
     def _choose(self) -> str:
         if self._disk is not None:

@@ -16,7 +16,7 @@ from proof.workload import Workload
 
 MODELS = {"fake/fast": 0.002, "fake/slow": 0.01}
 NUM_CLIENTS = 3
-SETTLE_S = 120.0
+SETTLE_S = 60.0
 
 
 def run(
