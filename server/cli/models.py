@@ -42,7 +42,8 @@ def ps(api_key: ApiKey = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(items)
         return
-    titles = ("BACKEND", "STATE", "FOR", "PID", "IN FLIGHT", "WAITING", "RESTARTS", "MEMORY", "LAST ERROR")
+    counts = ("IN FLIGHT", "WAITING", "BATCH", "RESTARTS")
+    titles = ("BACKEND", "STATE", "FOR", "PID", *counts, "MEMORY", "LAST ERROR")
     print_table(titles, map(_backend_row, items), "The server has no backends.")
 
 
@@ -71,10 +72,17 @@ def _backend_row(item: Mapping[str, Any]) -> tuple[str | Text | None, ...]:
         _state(item),
         None if since is None else ago(datetime.fromisoformat(since)),
         None if pid is None else str(pid),
-        *(str(item.get(name, 0)) for name in ("in_flight", "waiting", "restarts")),
+        *(str(item.get(name, 0)) for name in ("in_flight", "waiting")),
+        _batch(item),
+        str(item.get("restarts", 0)),
         gibibytes(item.get("rss_bytes")),
         item.get("last_error"),
     )
+
+
+def _batch(item: Mapping[str, Any]) -> str:
+    """Requests of batches: those that run, and those that wait."""
+    return f"{item.get('batch_in_flight', 0)}+{item.get('batch_waiting', 0)}"
 
 
 def _state(item: Mapping[str, Any]) -> Text:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
+from engines.contract.types import Priority
 from server.workers.actions import (
     Action,
     Grant,
@@ -20,48 +21,9 @@ from server.workers.actions import (
     still_loading,
     stopped,
 )
-from server.workers.backoff import DeathRecord, RestartPolicy
+from server.workers.backoff import RestartPolicy
+from server.workers.record import Record
 from server.workers.status import WorkerState
-
-
-class Record:
-    """All that is known about one backend. Only the scheduler writes it."""
-
-    def __init__(self, spec: BackendSpec, policy: RestartPolicy, now: float) -> None:
-        self.spec = spec
-        self.state = WorkerState.STOPPED
-        self.detail: str | None = None
-        self.since = now
-        self.leases: set[int] = set()
-        self.waiting: dict[int, float] = {}  # ticket -> deadline, in order of arrival
-        self.deaths = DeathRecord(policy)
-        self.not_before = now
-        self.load_deadline = math.inf
-        self.is_doomed = False  # loaded for too long or hung up: its process is about to end
-        self.is_wanted = False  # an operator wants it back once it has drained
-        self.restarts = 0
-        self.last_error: str | None = None
-
-    def enter(self, state: WorkerState, now: float, detail: str | None = None) -> None:
-        if state is not self.state:
-            self.since = now
-        self.state = state
-        self.detail = detail
-
-    @property
-    def is_loading(self) -> bool:
-        """Coming up, and may still become ready."""
-        return self.state.is_coming_up and not self.is_doomed
-
-    @property
-    def is_serving(self) -> bool:
-        return self.state is WorkerState.READY and not self.is_doomed
-
-    @property
-    def num_free(self) -> int:
-        if not self.is_serving:
-            return 0
-        return self.spec.limits.max_concurrency - len(self.leases)
 
 
 class Scheduler:
@@ -76,14 +38,18 @@ class Scheduler:
         self._holder: dict[int, Record] = {}  # ticket -> its backend
         self.records = {spec.id: Record(spec, policy, now) for spec in specs}
 
-    def on_request(self, now: float, ticket: int, backend_id: str) -> list[Action]:
-        """Someone wants a lease."""
+    def on_request(
+        self, now: float, ticket: int, backend_id: str, priority: Priority = Priority.DEFAULT
+    ) -> list[Action]:
+        """Someone wants a lease. A batch gets places that nobody else wants, and waits without a deadline."""
         record = self.records[backend_id]
-        limits = record.spec.limits
         if self._draining:
             return [Refuse(ticket, shutting_down())]
         if record.state is WorkerState.FAILED and now < record.not_before:
             return [Refuse(ticket, _unavailable(record, now))]
+        if priority is Priority.BATCH:
+            return self._admit_batch(record, ticket, now)
+        limits = record.spec.limits
         if record.num_free > 0:
             return [self._grant(record, ticket)]
         if len(record.waiting) >= limits.max_queue:
@@ -98,10 +64,14 @@ class Scheduler:
         record = self._holder.pop(ticket, None)
         if record is None:
             return []
+        if ticket in record.batch_waiting:
+            del record.batch_waiting[ticket]
+            return []
         if ticket in record.waiting:
             del record.waiting[ticket]
             return []
         record.leases.remove(ticket)
+        record.batch_leases.discard(ticket)
         if record.state is WorkerState.DRAINING and not record.leases:
             return [StopWorker(record.spec.id)]
         return self._serve_waiting(record)
@@ -151,7 +121,8 @@ class Scheduler:
         record = self.records[backend_id]
         if record.state is WorkerState.DRAINING or error is None or self._draining:
             record.enter(WorkerState.STOPPED, now)
-            again = self._bring_up(record, now) if record.waiting or record.is_wanted else []
+            is_wanted = record.is_wanted or bool(record.waiting or record.batch_waiting)
+            again = self._bring_up(record, now) if is_wanted else []
             record.is_wanted = False
             return again + self._start_queued(now)
         was_ready_s = now - record.since if record.state is WorkerState.READY else 0.0
@@ -226,14 +197,29 @@ class Scheduler:
         self._holder[ticket] = record
         return Grant(ticket, record.spec.id)
 
+    def _admit_batch(self, record: Record, ticket: int, now: float) -> list[Action]:
+        if len(record.batch_waiting) >= record.max_batch_waiting:
+            return [Refuse(ticket, overloaded(len(record.leases), len(record.batch_waiting)))]
+        record.batch_waiting[ticket] = None
+        self._holder[ticket] = record
+        return self._serve_batch(record) or self._bring_up(record, now)
+
     def _serve_waiting(self, record: Record) -> list[Action]:
         tickets = list(record.waiting)[: max(0, record.num_free)]
         for ticket in tickets:
             del record.waiting[ticket]
+        granted: list[Action] = [self._grant(record, ticket) for ticket in tickets]
+        return granted + self._serve_batch(record)
+
+    def _serve_batch(self, record: Record) -> list[Action]:
+        tickets = list(record.batch_waiting)[: record.num_free_for_batch]
+        for ticket in tickets:
+            del record.batch_waiting[ticket]
+            record.batch_leases.add(ticket)
         return [self._grant(record, ticket) for ticket in tickets]
 
     def _refuse_waiting(self, record: Record, error: EngineError) -> list[Action]:
-        tickets = list(record.waiting)
+        tickets = [*record.waiting, *record.batch_waiting]
         return [self._refuse(record, ticket, error) for ticket in tickets]
 
     def _expire_waiting(self, record: Record, now: float) -> list[Action]:
@@ -241,7 +227,8 @@ class Scheduler:
         return [self._refuse(record, ticket, _unavailable(record, now)) for ticket in expired]
 
     def _refuse(self, record: Record, ticket: int, error: EngineError) -> Refuse:
-        del record.waiting[ticket]
+        record.waiting.pop(ticket, None)
+        record.batch_waiting.pop(ticket, None)
         del self._holder[ticket]
         return Refuse(ticket, error)
 

@@ -31,7 +31,10 @@ class WorkerState(enum.StrEnum):
 
 
 class BackendStatus(msgspec.Struct, frozen=True):
-    """One line of `hearth ps`. `since`: when the state was entered (UTC); `detail`: the load phase."""
+    """One line of `hearth ps`. `since`: when the state was entered (UTC); `detail`: the load phase.
+
+    `in_flight` counts batches' requests too, `waiting` does not: nobody waits behind those.
+    """
 
     backend_id: str
     state: WorkerState
@@ -41,6 +44,8 @@ class BackendStatus(msgspec.Struct, frozen=True):
     waiting: int
     restarts: int
     last_error: str | None
+    batch_in_flight: int = 0
+    batch_waiting: int = 0
     pid: int | None = None
     load_s: float | None = None
     rss_bytes: int | None = None

@@ -16,12 +16,14 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from engines.contract.errors import EngineError
 from engines.contract.frames import Progress, Ready
 from engines.contract.spec import BackendSpec
+from engines.contract.types import Priority
 from server.telemetry import log_event
 from server.workers.actions import Action, Grant, Refuse, StartWorker, shutting_down
 from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
-from server.workers.scheduler import Record, Scheduler
+from server.workers.record import Record
+from server.workers.scheduler import Scheduler
 from server.workers.status import BackendStatus, WorkerState, resident_bytes_by_group
 
 MEMORY_AGE_S = 1.0
@@ -81,7 +83,7 @@ class Supervisor:
             self._timer.cancel()
 
     @contextlib.asynccontextmanager
-    async def lease(self, backend_id: str) -> AsyncIterator[Channel]:
+    async def lease(self, backend_id: str, priority: Priority = Priority.DEFAULT) -> AsyncIterator[Channel]:
         """The right to use a ready worker, for as long as the context lasts; starts the worker if need be.
 
         Raises EngineError: MODEL_UNAVAILABLE, BACKEND_RATE_LIMITED, SHUTTING_DOWN.
@@ -90,7 +92,7 @@ class Supervisor:
         future: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
         self._wanted[ticket] = future
         try:
-            self._apply(self._scheduler.on_request(time.monotonic(), ticket, backend_id))
+            self._apply(self._scheduler.on_request(time.monotonic(), ticket, backend_id, priority))
             yield await future
         finally:
             self._wanted.pop(ticket, None)
@@ -113,6 +115,14 @@ class Supervisor:
         for worker in self._workers.values():
             if worker.channel is not None:
                 worker.channel.fail_all(shutting_down())
+
+    def state(self, backend_id: str) -> WorkerState:
+        """What the backend's worker is doing now; costs nothing. Raises KeyError for an unknown id."""
+        return self._scheduler.records[backend_id].state
+
+    def batch_room(self, backend_id: str) -> int:
+        """How many leases batches may hold at once. Raises KeyError for an unknown id."""
+        return self._scheduler.records[backend_id].batch_room
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""
@@ -208,6 +218,8 @@ class Supervisor:
             since=self._started_at + datetime.timedelta(seconds=record.since - self._start_clock),
             in_flight=len(record.leases),
             waiting=len(record.waiting),
+            batch_in_flight=len(record.batch_leases),
+            batch_waiting=len(record.batch_waiting),
             restarts=record.restarts,
             last_error=record.last_error,
             pid=worker.pid if worker else None,

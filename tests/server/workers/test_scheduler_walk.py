@@ -5,6 +5,7 @@ import random
 import pytest
 
 from engines.contract.spec import Limits
+from engines.contract.types import Priority
 from server.workers.actions import Action, Grant, Refuse, StartWorker
 from server.workers.backoff import RestartPolicy
 from server.workers.scheduler import Scheduler
@@ -49,7 +50,10 @@ class Walk:
     def request(self, name: str) -> None:
         ticket, self.next_ticket = self.next_ticket, self.next_ticket + 1
         self.present.add(ticket)
-        self.apply(self.scheduler.on_request(self.now, ticket, name))
+        priority = self.random.choice(
+            (Priority.INTERACTIVE, Priority.DEFAULT, Priority.BATCH, Priority.BATCH)
+        )
+        self.apply(self.scheduler.on_request(self.now, ticket, name, priority))
 
     def leave(self) -> None:
         if self.present:
@@ -78,6 +82,9 @@ class Walk:
                 assert action.ticket in self.present, "granted to someone who has gone or was refused"
                 assert action.ticket not in self.granted, "granted twice"
                 assert action.backend_id in self.running, "granted on no process"
+                record = self.scheduler.records[action.backend_id]
+                is_batch = action.ticket in record.batch_leases
+                assert not (is_batch and record.waiting), "a batch overtook somebody"
                 self.granted[action.ticket] = action.backend_id
             elif isinstance(action, Refuse):
                 assert action.ticket not in self.granted, "refused after a grant"
@@ -93,10 +100,17 @@ class Walk:
         for record in self.scheduler.records.values():
             assert len(record.leases) <= LIMITS.max_concurrency
             assert len(record.waiting) <= LIMITS.max_queue
+            assert record.batch_leases <= record.leases
+            assert len(record.batch_leases) <= record.batch_room < LIMITS.max_concurrency
+            assert len(record.batch_waiting) <= record.max_batch_waiting
+            assert not (record.batch_waiting and record.num_free_for_batch), (
+                "a batch waits beside idle places"
+            )
             assert record.state.has_process == (record.spec.id in self.running)
             assert not (record.waiting and record.num_free > 0), "someone waits beside a free place"
-            assert not (record.waiting and record.state in (WorkerState.STOPPED, WorkerState.FAILED))
-            known |= record.leases | record.waiting.keys()
+            is_awaited = bool(record.waiting or record.batch_waiting)
+            assert not (is_awaited and record.state in (WorkerState.STOPPED, WorkerState.FAILED))
+            known |= record.leases | record.waiting.keys() | record.batch_waiting.keys()
         assert known == self.present, "a ticket of someone who has gone is still known, or one was lost"
         coming_up = [r.spec.device for r in self.scheduler.records.values() if r.state.is_coming_up]
         assert len(coming_up) == len(set(coming_up)), "two loads on one device"

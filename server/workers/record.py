@@ -1,0 +1,75 @@
+"""What the scheduler knows of one backend, and how many of its places batches may take. Pure."""
+
+import math
+
+from engines.contract.spec import BackendSpec
+from server.workers.backoff import DeathRecord, RestartPolicy
+from server.workers.status import WorkerState
+
+BATCH_QUEUE_FACTOR = 2  # batch requests that may wait for each place of the backend
+
+
+class Record:
+    """All that is known about one backend. Only the scheduler writes it."""
+
+    def __init__(self, spec: BackendSpec, policy: RestartPolicy, now: float) -> None:
+        self.spec = spec
+        self.state = WorkerState.STOPPED
+        self.detail: str | None = None
+        self.since = now
+        self.leases: set[int] = set()
+        self.waiting: dict[int, float] = {}  # ticket -> deadline, in order of arrival
+        self.batch_leases: set[int] = set()  # those of `leases` that batches hold
+        self.batch_waiting: dict[int, None] = {}  # tickets in order of arrival; they wait without a deadline
+        self.deaths = DeathRecord(policy)
+        self.not_before = now
+        self.load_deadline = math.inf
+        self.is_doomed = False  # loaded for too long or hung up: its process is about to end
+        self.is_wanted = False  # an operator wants it back once it has drained
+        self.restarts = 0
+        self.last_error: str | None = None
+
+    def enter(self, state: WorkerState, now: float, detail: str | None = None) -> None:
+        if state is not self.state:
+            self.since = now
+        self.state = state
+        self.detail = detail
+
+    @property
+    def is_loading(self) -> bool:
+        """Coming up, and may still become ready."""
+        return self.state.is_coming_up and not self.is_doomed
+
+    @property
+    def is_serving(self) -> bool:
+        return self.state is WorkerState.READY and not self.is_doomed
+
+    @property
+    def num_free(self) -> int:
+        if not self.is_serving:
+            return 0
+        return self.spec.limits.max_concurrency - len(self.leases)
+
+    @property
+    def batch_room(self) -> int:
+        return batch_room(self.spec)
+
+    @property
+    def num_free_for_batch(self) -> int:
+        """Places that batches may take now: none while anybody else waits, and never those of the reserve.
+
+        Requests of other classes count as well, so a batch shrinks by one place for each of them that runs.
+        """
+        if not self.is_serving or self.waiting:
+            return 0
+        return max(0, self.batch_room - len(self.leases))
+
+    @property
+    def max_batch_waiting(self) -> int:
+        return BATCH_QUEUE_FACTOR * self.spec.limits.max_concurrency
+
+
+def batch_room(spec: BackendSpec) -> int:
+    """How many leases batches may hold: all but a quarter, which is at least one where there are two or more."""
+    total = spec.limits.max_concurrency
+    return total if total == 1 else total - max(1, total // 4)
