@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from server.batch.endpoints import OPENAI_PATHS
+from server.batch.endpoints import OPENAI_URLS
 from server.envelope import to_json
 from server.errors import invalid
 from server.wire.fields import Body
@@ -61,7 +61,7 @@ class OpenAIBatchBody(Body):
 
     input_file_id: _FileId = Field(description="Id of a file of POST /oai/v1/files with purpose `batch`")
     endpoint: str = Field(
-        description="What every line has as its `url`", json_schema_extra={"enum": list(OPENAI_PATHS)}
+        description="What every line has as its `url`", json_schema_extra={"enum": list(OPENAI_URLS)}
     )
     completion_window: Window = Field(description="`24h`, and here also `4h` and `1h`")
     metadata: (
@@ -79,7 +79,7 @@ class OpenAIBatchBody(Body):
     @field_validator("endpoint")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        if value not in OPENAI_PATHS:
+        if value not in OPENAI_URLS:
             raise PydanticCustomError(OURS, "is none of the endpoints that a batch may use")
         return value
 
