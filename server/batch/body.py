@@ -28,7 +28,7 @@ class BatchBody(Body):
 
     input_file_url: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
         None,
-        description="`scaigrid://file/{id}` of a file of POST /v1/files, its bare id, or an https URL of an allowed host",
+        description="`scaigrid://file/{id}` from POST /v1/files, its id alone, or an https URL of an allowed host",
     )
     input_file_base64: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="The JSONL itself in base64, up to 10 MB"
