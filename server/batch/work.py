@@ -26,7 +26,6 @@ from server.files import FileStore
 from server.store.database import Database
 from server.telemetry import Metrics, log_event
 
-
 LAST_WRITE_S = 2.0
 
 
@@ -162,7 +161,7 @@ class _Attempt:
 
 
 async def _finished(recording: Coroutine[None, None, bool]) -> bool:
-    """Whoever is cancelled here has computed an outcome: it gets a moment to be recorded, so that it need not be again."""
+    """Whoever is cancelled here has an outcome in hand: a moment more, and it need not be computed again."""
     task = asyncio.create_task(recording, name="line.record")
     try:
         return await asyncio.shield(task)
