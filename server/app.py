@@ -61,7 +61,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         policy=RestartPolicy(max_deaths=settings.max_restarts),
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
     )
-    database = Database(keys.store)
+    database = Database(keys.store, on_commit=metrics.count_commit)
     disk = DiskGuard(settings.files_folder, settings.min_free_bytes)
     server_id = f"server_{secrets.token_hex(12)}"
     gateway = Gateway(router, supervisor, metrics, secrets.token_bytes(16))

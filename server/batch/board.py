@@ -103,7 +103,7 @@ class Board:
         return WorkerState.READY if backend == NOWHERE else self._backends.state_of(backend)
 
     def _room(self, backend: str) -> Callable[[], int]:
-        """Twice what runs at once: half of it waits for a place or is being recorded while the other half is at work."""
+        """Twice what runs at once: half waits for a place or is being recorded while the other half is at work."""
         if backend == NOWHERE:
             return lambda: NOWHERE_ROOM
         return lambda: 2 * self._backends.batch_room(backend)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from server.batch.endpoints import OPENAI_PATHS
+from server.batch.endpoints import OPENAI_URLS
 from server.envelope import to_json
 from server.errors import invalid
 from server.wire.fields import Body
@@ -28,7 +28,7 @@ class BatchBody(Body):
 
     input_file_url: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
         None,
-        description="`scaigrid://file/{id}` of a file of POST /v1/files, its bare id, or an https URL of an allowed host",
+        description="`scaigrid://file/{id}` from POST /v1/files, its id alone, or an https URL of an allowed host",
     )
     input_file_base64: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="The JSONL itself in base64, up to 10 MB"
@@ -61,7 +61,7 @@ class OpenAIBatchBody(Body):
 
     input_file_id: _FileId = Field(description="Id of a file of POST /oai/v1/files with purpose `batch`")
     endpoint: str = Field(
-        description="What every line has as its `url`", json_schema_extra={"enum": list(OPENAI_PATHS)}
+        description="What every line has as its `url`", json_schema_extra={"enum": list(OPENAI_URLS)}
     )
     completion_window: Window = Field(description="`24h`, and here also `4h` and `1h`")
     metadata: (
@@ -79,7 +79,7 @@ class OpenAIBatchBody(Body):
     @field_validator("endpoint")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        if value not in OPENAI_PATHS:
+        if value not in OPENAI_URLS:
             raise PydanticCustomError(OURS, "is none of the endpoints that a batch may use")
         return value
 

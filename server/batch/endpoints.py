@@ -41,7 +41,8 @@ _OPENAI: dict[str, Endpoint] = {
 ENDPOINTS: Mapping[str, Endpoint] = (
     _NATIVE | _OPENAI | {_ALIAS + path: endpoint for path, endpoint in _OPENAI.items()}
 )
-OPENAI_PATHS = (*_OPENAI, *(_ALIAS + path for path in _OPENAI))
+OPENAI_URLS = tuple(path for path, endpoint in ENDPOINTS.items() if endpoint.is_openai)
+"""What a batch of OpenAI's surface may name, in both spellings."""
 
 
 def without_prefix(path: str) -> str:

@@ -20,6 +20,7 @@ from server.batch.persisting import persist
 from server.batch.results import publish
 from server.batch.states import CANCELLABLE, BatchState, Outcome
 from server.batch.validation import BatchLostError, check_file, clear_lines, now, store_lines
+from server.caller import Permission
 from server.errors import ServiceError
 from server.failpoints import reach
 from server.files import FileStore
@@ -167,7 +168,7 @@ class BatchRunner:
     async def _check_owner(self, job: Job) -> None:
         """A batch runs with the rights that its key has now; with the key ends the batch."""
         caller = await self._keys.owner(job.batch.owner)
-        if caller is not None:
+        if caller is not None and caller.may(Permission.MODELS_USE):
             job.caller = caller
         elif job.is_open and job.batch.state in CANCELLABLE:
             log_event("batch.key_gone", key_id=job.batch.owner)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from secrets import token_hex
 
 from sqlalchemy import Connection
@@ -24,6 +25,8 @@ from server.failpoints import reach
 from server.files import FileStore
 from server.store.database import Database
 from server.telemetry import Metrics, log_event
+
+LAST_WRITE_S = 2.0
 
 
 class LineLostError(Exception):
@@ -105,7 +108,7 @@ class LineWork:
             return True
 
         reach("line.before_commit")
-        is_ours = await persist(self._database, write)
+        is_ours = await _finished(persist(self._database, write))
         reach("line.after_commit")
         if not is_ours:
             log_event("line.fenced", attempt=number)
@@ -155,6 +158,17 @@ class _Attempt:
             raise LineLostError
         self.number = line.attempt + 1
         reach("line.claimed")
+
+
+async def _finished(recording: Coroutine[None, None, bool]) -> bool:
+    """Whoever is cancelled here has an outcome in hand: a moment more, and it need not be computed again."""
+    task = asyncio.create_task(recording, name="line.record")
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=LAST_WRITE_S)
+        task.cancel()
+        raise
 
 
 def _url_of(raw: bytes) -> str:

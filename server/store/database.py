@@ -51,10 +51,12 @@ class Database:
         self,
         store: Store,
         *,
+        on_commit: Callable[[], None] = lambda: None,
         read_timeout_s: float = READ_TIMEOUT_S,
         write_timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
         self._store = store
+        self._on_commit = on_commit
         self._read_timeout_s = read_timeout_s
         self._write_timeout_s = write_timeout_s
         self._waiting: queue.SimpleQueue[_Write] = queue.SimpleQueue()
@@ -62,7 +64,6 @@ class Database:
         self._readers = ThreadPoolExecutor(NUM_READERS, thread_name_prefix="store.read")
         self._is_called = False
         self._is_closed = False
-        self.num_commits = 0
 
     @property
     def is_shared(self) -> bool:
@@ -151,7 +152,7 @@ class Database:
             with self._store.transaction() as connection:
                 outcomes = [_Outcome(write.work(connection)) for write in group]
                 is_committing = True
-            self.num_commits += 1
+            self._on_commit()
             return outcomes
         except Exception as error:  # noqa: BLE001 - it is raised where `write` was called
             if is_committing:
@@ -164,7 +165,7 @@ class Database:
         try:
             with self._store.transaction() as connection:
                 outcomes = [_carry_out(write, connection) for write in group]
-            self.num_commits += 1
+            self._on_commit()
             return outcomes
         except Exception as error:  # noqa: BLE001 - it is raised where `write` was called
             return _all_failed(group, error)

@@ -176,7 +176,7 @@ def test_a_file_that_was_uploaded_serves_as_input(client: httpx.Client) -> None:
     ("body", "field"),
     [
         ({}, "input_file_url"),
-        ({"input_file_base64": "eA==", "input_file_id": "file_x"}, "input_file_base64"),
+        ({"input_file_base64": "eA==", "input_file_id": "file_x"}, "input_file_id"),
         ({"input_file_base64": "?"}, "input_file_base64"),
         ({"input_file_id": "file_000000000000000000000000"}, "input_file_id"),
         ({"input_file_url": "https://example.org/in.jsonl"}, "input_file_url"),

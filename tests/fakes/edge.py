@@ -53,6 +53,10 @@ def make_services(folder: Path, **settings: Any) -> Services:
         idempotency=Idempotency(database, "server_test"),
         disk=disk,
         files=FileStore(database, chosen.data_dir / "files", disk),
+        intake=nothing,
+        batches=nothing,
+        runner=nothing,
+        upkeep=nothing,
         backups=Backups(database, keep=0),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )
