@@ -26,15 +26,18 @@ class Submission:
 class Workload:
     """Draws submissions; the same seed draws the same."""
 
-    def __init__(self, seed: int, models: list[str], *, num_lines: tuple[int, int] = (50, 300)) -> None:
+    def __init__(
+        self, seed: int, models: list[str], *, num_lines: tuple[int, int] = (50, 300), prefix: str = "s"
+    ) -> None:
         self._chance = random.Random(seed)
         self._models = models
         self._num_lines = num_lines
+        self._prefix = prefix
         self._number = 0
 
     def draw(self) -> Submission:
         self._number += 1
-        name = f"s{self._number}"
+        name = f"{self._prefix}{self._number}"
         pairs = [self._line(f"{name}-{number}") for number in range(self._chance.randint(*self._num_lines))]
         content = "".join(json.dumps(request) + "\n" for request, _ in pairs)
         return Submission(name, [plan for _, plan in pairs], content.encode())
