@@ -26,7 +26,7 @@ FAST, SLOW = "fake/fast", "fake/slow"
 DEFAULT_CAP = 1_000
 SCENARIO_S = 60.0
 _SOON = timedelta(seconds=1.0)
-_SHORT_LIFE = {"files_ttl_s": "0.5", "batch_ttl_s": "0.5"}
+_LONG = timedelta(days=2)
 
 
 class Stage:
@@ -63,17 +63,11 @@ def cancel(stage: Stage) -> None:
 
 
 def submit_what_expires(stage: Stage) -> None:
-    """A batch whose end comes soon after the next start. That time was moved, not waited for."""
+    """A batch whose window ends soon after the next start."""
     batch_id = stage.client.submit(stage.many.draw())
     stage.client.watch(batch_id, lambda seen: seen.counts.done > 0 or has_ended(seen))
-    stage.site.kill()
-    stage.journal.write(Struck("server"))
     stage.journal.write(MayEnd(batch_id, "batch_expired"))
-    store = sqlite3.connect(stage.site.data_dir / "hearth.db")
-    with store:
-        end = (datetime.now(UTC) + _SOON).strftime("%Y-%m-%d %H:%M:%S.%f")
-        store.execute("UPDATE batches SET expires_at = ? WHERE id = ?", (end, batch_id))
-    store.close()
+    _move_times(stage, _SOON, "UPDATE batches SET expires_at = :time WHERE id = :id", batch_id)
 
 
 def await_all(stage: Stage) -> None:
@@ -84,13 +78,24 @@ def await_all(stage: Stage) -> None:
 
 def leave_what_is_swept(stage: Stage) -> None:
     """Files and batches whose time is over at the next start, beside those that stay."""
-    stage.site.kill()
-    stage.journal.write(Struck("server"))
-    stage.site.start(**_SHORT_LIFE)
     aside = stage.aside()
     for _ in range(2):
-        aside.watch(aside.submit(stage.few.draw()), has_ended)
-    time.sleep(0.6)
+        batch_id = aside.submit(stage.few.draw())
+        aside.watch(batch_id, has_ended)
+        _move_times(stage, -_LONG, "UPDATE batches SET kept_until = :time WHERE id = :id", batch_id)
+        _move_times(stage, -_LONG, "UPDATE files SET expires_at = :time WHERE batch_id = :id", batch_id)
+        stage.site.start()
+    stage.site.kill()
+
+
+def _move_times(stage: Stage, by: timedelta, statement: str, batch_id: str) -> None:
+    """The server is killed, and what it will do at a time from now is set: moved, not waited for."""
+    if stage.site.is_running:
+        stage.site.kill()
+        stage.journal.write(Struck("server"))
+    moment = (datetime.now(UTC) + by).strftime("%Y-%m-%d %H:%M:%S.%f")
+    with contextlib.closing(sqlite3.connect(stage.site.data_dir / "hearth.db")) as store, store:
+        store.execute(statement, {"time": moment, "id": batch_id})
 
 
 class Scenario(NamedTuple):

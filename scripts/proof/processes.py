@@ -22,14 +22,8 @@ def is_worker(pid: int) -> bool:
     return False
 
 
-def is_alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
 def wait_for_end(pid: int, timeout_s: float) -> bool:
-    """Whether it ended within that time. It need not be our child."""
+    """Whether it ended within that time, all its threads with it. It need not be our child."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -145,7 +145,7 @@ class Site:
 
     @property
     def is_running(self) -> bool:
-        return self.pid != 0 and processes.is_alive(self.pid)
+        return self.pid != 0 and not processes.wait_for_end(self.pid, 0.0)
 
     def workers(self) -> list[int]:
         return [pid for pid in processes.children(self.pid) if processes.is_worker(pid)] if self.pid else []
