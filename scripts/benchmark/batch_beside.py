@@ -1,0 +1,132 @@
+"""What a batch that saturates the engine does to interactive requests, and they to the batch: real vLLM, one server.
+
+Interactive requests are streamed and come in an open loop. Each round has three turns: they alone, the batch alone,
+both together.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmark import processes, servers
+from benchmark.batch_job import Job, client
+from benchmark.client import json_body
+from benchmark.report import ratio, table
+from benchmark.servers import Server
+from benchmark.workload import MODEL, WORDS
+
+PER_S = 4.0
+MAX_TOKENS = 32
+TTFT_RATIO, RATE_RATIO = 1.25, 0.7  # what issue 4 demands
+_LINES_PER_S = 250  # more than the engine can do, so that the batch outlasts its turns
+
+
+@dataclass(frozen=True)
+class Round:
+    """`alone`, `beside` are the interactive client's figures; rates are lines per second."""
+
+    alone: dict[str, float]
+    beside: dict[str, float]
+    rate_alone: float
+    rate_beside: float
+    load_average: float
+
+    @property
+    def step_s(self) -> float:
+        """Of the engine with the batch in it: from one token of a stream to the next."""
+        return self.beside["itl_p50_s"]
+
+    @property
+    def allowed_p99_s(self) -> float:
+        return TTFT_RATIO * self.alone["ttft_p99_s"] + self.step_s
+
+
+def server(running: ExitStack, weights: Path, folder: Path, engines_python: Path) -> Server:
+    return running.enter_context(servers.hearth(weights, folder, engines_python))
+
+
+def measure(running: Server, turn_s: float, num_rounds: int) -> list[Round]:
+    """A short round comes first and counts for nothing."""
+    _measure(running, 4.0, "warm-up")
+    return [_measure(running, turn_s, f"round {number}") for number in range(num_rounds)]
+
+
+def section(rounds: Sequence[Round]) -> str:
+    """Markdown."""
+    latencies = []
+    for percent in ("p50", "p99"):
+        alone, beside = ([1e3 * side[f"ttft_{percent}_s"] for side in sides] for sides in _sides(rounds))
+        latencies.append(
+            (f"first token {percent}, ms", *_medians(alone, beside, 1), str(ratio(beside, alone)), "")
+        )
+    itl_alone, itl_beside = ([1e3 * side["itl_p50_s"] for side in sides] for sides in _sides(rounds))
+    steps = ("engine step (between tokens p50), ms", *_medians(itl_alone, itl_beside, 1), "", "")
+    allowed = median(1e3 * done.allowed_p99_s for done in rounds)
+    worst = median(1e3 * done.beside["ttft_p99_s"] for done in rounds)
+    verdict = "met" if worst <= allowed else "missed"
+    latencies[-1] = (*latencies[-1][:-1], f"at most {TTFT_RATIO} times and a step, {allowed:.1f}: {verdict}")
+    rates = [done.rate_alone for done in rounds], [done.rate_beside for done in rounds]
+    kept = median(beside / alone for alone, beside in zip(*rates, strict=True))
+    demand = f"at least {RATE_RATIO}: {'met' if kept >= RATE_RATIO else 'missed'}"
+    lines = ("batch, lines/s", *_medians(*rates, 1), str(ratio(rates[1], rates[0])), demand)
+    heading = (f"{PER_S:g} requests/s of {MAX_TOKENS} tokens", "Alone", "Together", "Ratio (range)", "Target")
+    return table(heading, [*latencies, steps, lines])
+
+
+def _measure(running: Server, turn_s: float, seed: str) -> Round:
+    load_average = processes.load_average()
+    alone = _interact(running, turn_s, f"{seed} alone")
+    job = Job(running, [_line(seed, number) for number in range(round(2.5 * turn_s * _LINES_PER_S))])
+    try:
+        job.wait_for_lines(64)
+        rate_alone = _rate(job, lambda: time.sleep(turn_s))
+        beside: dict[str, float] = {}
+        rate_beside = _rate(job, lambda: beside.update(_interact(running, turn_s, f"{seed} beside")))
+    finally:
+        job.cancel()
+    return Round(alone, beside, rate_alone, rate_beside, load_average)
+
+
+def _rate(job: Job, during: object) -> float:
+    """Lines recorded per second while `during` runs."""
+    before, begun_at = job.num_done(), time.perf_counter()
+    if callable(during):
+        during()
+    num = job.num_done() - before
+    return num / (time.perf_counter() - begun_at)
+
+
+def _interact(running: Server, turn_s: float, seed: str) -> dict[str, float]:
+    source = random.Random(seed)
+    bodies = [_body(source, stream=True) for _ in range(round(PER_S * turn_s))]
+    return client("open_loop", running, bodies, per_s=PER_S, seed=seed)
+
+
+def _line(seed: str, number: int) -> bytes:
+    return _body(random.Random(f"{seed} line {number}"), stream=False)
+
+
+def _body(source: random.Random, *, stream: bool) -> bytes:
+    text = f"{source.randrange(10**6)} {' '.join(source.choices(WORDS, k=24))}?"
+    fields: dict[str, object] = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": text}],
+        "max_tokens": MAX_TOKENS,
+        "temperature": 0.0,
+        "ignore_eos": True,
+    }
+    if stream:
+        fields |= {"stream": True, "stream_options": {"include_usage": True}}
+    return json_body(fields).content
+
+
+def _sides(rounds: Sequence[Round]) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    return [done.alone for done in rounds], [done.beside for done in rounds]
+
+
+def _medians(alone: Sequence[float], beside: Sequence[float], digits: int) -> tuple[str, str]:
+    return f"{median(alone):.{digits}f}", f"{median(beside):.{digits}f}"
