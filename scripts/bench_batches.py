@@ -3,8 +3,8 @@
     python scripts/bench_batches.py
     python scripts/bench_batches.py --quick --only overhead
 
-One part after the other, each with a server of its own. Writes all samples to .hearth/bench/, a full run also the part of
-docs/benchmarks.md. The engine of the first part is the tests' fake; the others run the starter chat model on vLLM.
+One part after the other, each with a server of its own. Writes all samples to .hearth/bench/, a full run also the part
+of docs/benchmarks.md. The engine of the first part is the tests' fake; the others run the starter chat model on vLLM.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -66,8 +65,7 @@ def _overhead(folder: Path, options: argparse.Namespace) -> Measured:
 
 def _beside(folder: Path, options: argparse.Namespace) -> Measured:
     turn_s, num_rounds = (8.0, 1) if options.quick else (30.0, 5)
-    with ExitStack() as stack:
-        running = batch_beside.server(stack, options.model.resolve(), folder, _engines_python())
+    with batch_beside.server(options.model.resolve(), folder, _engines_python()) as running:
         rounds = batch_beside.measure(running, turn_s, num_rounds)
     return batch_beside.section(rounds), rounds
 

@@ -7,13 +7,14 @@ both together.
 import random
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmark import processes, servers
+from benchmark import processes
 from benchmark.batch_job import Job, client
+from benchmark.batch_servers import on_vllm
 from benchmark.client import json_body
 from benchmark.report import ratio, table
 from benchmark.servers import Server
@@ -21,6 +22,8 @@ from benchmark.workload import MODEL, WORDS
 
 PER_S = 4.0
 MAX_TOKENS = 32
+PLACES = 64
+CACHE_BYTES = 256 * 1024 * 1024
 TTFT_RATIO, RATE_RATIO = 1.25, 0.7  # what issue 4 demands
 _LINES_PER_S = 250  # more than the engine can do, so that the batch outlasts its turns
 
@@ -45,8 +48,8 @@ class Round:
         return TTFT_RATIO * self.alone["ttft_p99_s"] + self.step_s
 
 
-def server(running: ExitStack, weights: Path, folder: Path, engines_python: Path) -> Server:
-    return running.enter_context(servers.hearth(weights, folder, engines_python))
+def server(weights: Path, folder: Path, engines_python: Path) -> AbstractContextManager[Server]:
+    return on_vllm(weights, folder, engines_python, places=PLACES, cache_bytes=CACHE_BYTES)
 
 
 def measure(running: Server, turn_s: float, num_rounds: int) -> list[Round]:

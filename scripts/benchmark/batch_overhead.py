@@ -3,24 +3,23 @@
 The same bodies go through the online API from as many connections as a batch has places.
 """
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from proof.processes import rss_bytes
 
-from benchmark import processes, servers
-from benchmark.batch_job import URL, Job, client, num_commits
+from benchmark import processes
+from benchmark.batch_job import Job, client, num_commits
+from benchmark.batch_servers import batch_places, without_model
 from benchmark.client import json_body
 from benchmark.report import ratio, table
 from benchmark.servers import Server
 from benchmark.workload import MODEL
 
 PLACES = 64
-CLIENTS = 48  # a batch leaves a quarter of the places to others
 SAMPLE_S = 0.25
 _MIB = 1024 * 1024
 
@@ -39,25 +38,8 @@ class Round:
     load_average: float
 
 
-@contextmanager
-def server(folder: Path) -> Iterator[Server]:
-    """One server on the engine that repeats its prompt."""
-    (folder / "models/weights").mkdir(parents=True, exist_ok=True)
-    (folder / "models/weights/config.json").write_text("{}")
-    backend: dict[str, object] = {
-        "engine": "tests.fakes.fake_engine",
-        "modality": "chat",
-        "frontends": [MODEL],
-        "weights": "weights",
-        "licence": "none",
-        "context_window": 4096,
-        "preload": True,
-        "capabilities": {"tools": False},
-        "limits": {"max_concurrency": PLACES},
-    }
-    probe = json_body(_fields(0))
-    with servers.hearth_with(backend, folder, Path(sys.executable), path=URL, probe=probe) as running:
-        yield running
+def server(folder: Path) -> AbstractContextManager[Server]:
+    return without_model(folder, places=PLACES)
 
 
 def measure(running: Server, num_lines: int, num_rounds: int) -> list[Round]:
@@ -116,7 +98,9 @@ def _measure(running: Server, num_lines: int, *, is_batch_first: bool) -> Round:
             elapsed_s = _run_batch(running, bodies, rss_mib)
             commits = num_commits(running) - commits_before
         else:
-            elapsed_s = client("client", running, bodies, num_clients=CLIENTS, stream=False)["elapsed_s"]
+            elapsed_s = client("client", running, bodies, num_clients=batch_places(PLACES), stream=False)[
+                "elapsed_s"
+            ]
         used = processes.used(before, processes.sample(running.pid))
         found[kind] = elapsed_s, {role: 1e3 * s / num_lines for role, s in used.items()}
     (batch_s, cpu_ms), (online_s, online_cpu_ms) = found["batch"], found["online"]

@@ -5,14 +5,15 @@ API in the input's order from as many connections as a batch has places.
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import processes, servers
-from benchmark.batch_job import URL, Job, client
+from benchmark import processes
+from benchmark.batch_job import Job, client
+from benchmark.batch_servers import batch_places, on_vllm
 from benchmark.client import json_body
 from benchmark.report import ratio, table
 from benchmark.servers import Server
@@ -21,7 +22,7 @@ from benchmark.workload import MODEL, WORDS
 NUM_PREFIXES = 64
 PREFIX_WORDS = 300
 MAX_TOKENS = 8
-PLACES, CLIENTS = 20, 15  # a batch leaves a quarter of the places to others
+PLACES = 20
 CACHE_BYTES = 64 * 1024 * 1024
 
 
@@ -37,22 +38,8 @@ class Round:
     load_average: float
 
 
-@contextmanager
-def server(weights: Path, folder: Path, engines_python: Path) -> Iterator[Server]:
-    backend: dict[str, object] = {
-        "engine": "vllm_chat",
-        "modality": "chat",
-        "frontends": [MODEL],
-        "weights": str(weights),
-        "licence": "as the model's",
-        "context_window": 1024,
-        "preload": True,
-        "limits": {"max_concurrency": PLACES},
-        "options": servers.ENGINE_OPTIONS | {"kv_cache_memory_bytes": CACHE_BYTES},
-    }
-    probe = json_body({"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1})
-    with servers.hearth_with(backend, folder, engines_python, path=URL, probe=probe) as running:
-        yield running
+def server(weights: Path, folder: Path, engines_python: Path) -> AbstractContextManager[Server]:
+    return on_vllm(weights, folder, engines_python, places=PLACES, cache_bytes=CACHE_BYTES)
 
 
 def measure(running: Server, lines_per_prefix: int, num_rounds: int) -> list[Round]:
@@ -84,6 +71,7 @@ def _measure(running: Server, lines_per_prefix: int, number: int) -> Round:
     load_average = processes.load_average()
     seconds: dict[str, float] = {}
     usages: list[dict[str, Any]] = []
+    num_clients = batch_places(PLACES)
     for kind in ("batch", "online") if number % 2 == 0 else ("online", "batch"):
         bodies = _bodies(
             f"{number} {kind}", lines_per_prefix
@@ -93,7 +81,9 @@ def _measure(running: Server, lines_per_prefix: int, number: int) -> Round:
             seconds[kind] = job.wait_for_end()
             usages = [answer["usage"] for answer in job.answers()]
         else:
-            seconds[kind] = client("client", running, bodies, num_clients=CLIENTS, stream=False)["elapsed_s"]
+            seconds[kind] = client("client", running, bodies, num_clients=num_clients, stream=False)[
+                "elapsed_s"
+            ]
     prompt_tokens = sum(usage["prompt_tokens"] for usage in usages)
     cached = sum(usage["prompt_tokens_details"]["cached_tokens"] for usage in usages)
     num_lines = NUM_PREFIXES * lines_per_prefix
