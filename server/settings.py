@@ -176,6 +176,18 @@ class Settings(BaseModel):
             raise ValueError("must be an address such as https://inference.example.org")
         return value.rstrip("/")
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_receiver(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+            raise ValueError("must be an address such as https://example.org/hook")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not hold a user: the receiver checks the signature")
+        return value
+
     @property
     def is_loopback(self) -> bool:
         return is_loopback(self.host)
