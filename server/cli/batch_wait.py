@@ -100,6 +100,7 @@ class BarScreen:
 
     def show(self, batch: Batch) -> None:
         fraction = (batch.get("progress") or {}).get("fraction") or 0.0
+        fraction = 1.0 if batch["status"] == "completed" else fraction
         text = describe(batch)
         self._progress.update(self._task, completed=fraction, description=text, status=batch["status"])
 
