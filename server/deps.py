@@ -8,15 +8,24 @@ from fastapi import Request
 
 from engines.contract.engine import MemoryEstimate
 from engines.contract.errors import ErrorCode
+from server.batch.intake import Intake
+from server.batch.runner import BatchRunner
+from server.batch.service import Batches
+from server.batch.upkeep import Upkeep
 from server.caller import Caller, Permission
+from server.disk import DiskGuard
 from server.errors import ServiceError
+from server.files import FileStore
 from server.gateway import Gateway
 from server.http.readiness import Readiness
 from server.http.uploads import Spool
+from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.media import MediaStore
 from server.remote import RemoteFiles
 from server.settings import Settings
+from server.store.backup import Backups
+from server.store.database import Database
 from server.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -37,6 +46,15 @@ class Services:
     metrics: Metrics
     remote: RemoteFiles
     uploads: Spool
+    database: Database
+    idempotency: Idempotency
+    disk: DiskGuard
+    files: FileStore
+    intake: Intake
+    batches: Batches
+    runner: BatchRunner
+    upkeep: Upkeep
+    backups: Backups
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 

@@ -21,6 +21,7 @@ from server.router import Router
 from server.running import RunningRequest, RunningRequests
 from server.telemetry import Metrics, request_id_var
 from server.workers.channel import RequestStream
+from server.workers.status import WorkerState
 from server.workers.supervisor import Supervisor
 
 
@@ -116,6 +117,9 @@ class Gateway:
     def backend_of(self, model: str) -> str:
         """The id of the backend that serves `model`. Raises ServiceError: MODEL_NOT_FOUND."""
         return self._router.resolve(model).id
+
+    def state_of(self, backend_id: str) -> WorkerState:
+        return self._supervisor.state(backend_id)
 
     def batch_room(self, backend_id: str) -> int:
         """How many requests of batches a backend may run at once."""

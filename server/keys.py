@@ -19,7 +19,9 @@ import msgspec
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from engines.contract.errors import ErrorCode
 from server.caller import Caller, Permission
+from server.errors import ServiceError
 from server.store import Store
 from server.store.schema import api_keys
 from server.telemetry import log_event
@@ -92,12 +94,18 @@ class KeyRing:
         self._now = now
         self._refresh_gap_s = refresh_gap_s
         self._entries: Mapping[bytes, _Entry] = MappingProxyType({})
+        self._living: Mapping[str, _Entry] = MappingProxyType({})
         self._reading_numbers = itertools.count(1)
         self._installed = 0
         self._read_at = -_NEVER
         self._next_reading: asyncio.Task[None] | None = None
         self._used: dict[str, float] = {}
         self.refresh()
+
+    @property
+    def store(self) -> Store:
+        """Closed with the keys."""
+        return self._store
 
     def create(
         self,
@@ -180,6 +188,22 @@ class KeyRing:
             log_event("keys.refresh_slow", timeout_s=REFRESH_TIMEOUT_S)
         return self.verify(secret)
 
+    async def owner(self, key_id: str) -> Caller | None:
+        """Who the living key of that id is; None if there is none. Raises ServiceError(STORAGE_UNAVAILABLE) where the
+        store cannot be read: nobody is taken for gone then.
+        """
+        found = self._by_id(key_id)
+        if found is None:
+            await self._read()
+            if time.monotonic() - self._read_at > REFRESH_TIMEOUT_S:
+                raise ServiceError(ErrorCode.STORAGE_UNAVAILABLE, "the keys cannot be read now")
+            found = self._by_id(key_id)
+        return found
+
+    def _by_id(self, key_id: str) -> Caller | None:
+        entry = self._living.get(key_id)
+        return entry.caller if entry is not None and self._now() < entry.expires else None
+
     async def run(self) -> None:
         """Refresh the snapshot and write when keys were last used, until cancelled."""
         written_at = time.monotonic()
@@ -206,6 +230,7 @@ class KeyRing:
         self._installed = number
         self._read_at = time.monotonic()
         self._entries = {bytes.fromhex(row["digest"]): _entry(row["digest"], _record(row)) for row in rows}
+        self._living = {entry.caller.key_id: entry for entry in self._entries.values() if entry.caller}
 
     def flush_last_used(self) -> None:
         """Store when keys were last used. Raises SQLAlchemyError."""

@@ -7,7 +7,8 @@ no redirects, no proxies, bounded in bytes and time. What the other side says ne
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from server.errors import invalid
 from server.telemetry import log_event
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]
+Sink = Callable[[bytes], Awaitable[None]]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -51,11 +53,30 @@ class RemoteFiles:
 
     async def fetch(self, url: str, field: str) -> RemoteFile:
         """What `url` holds. Raises VALIDATION_ERROR about `field`, in our own words."""
+        content = bytearray()
+
+        async def keep(piece: bytes) -> None:
+            content.extend(piece)
+
+        media_type = await self.fetch_into(
+            url, field, keep, max_bytes=self._max_bytes, timeout_s=self._timeout_s
+        )
+        return RemoteFile(media_type, bytes(content))
+
+    async def fetch_into(self, url: str, field: str, sink: Sink, *, max_bytes: int, timeout_s: float) -> str:
+        """Give `sink` what `url` holds, in pieces as they come, and return its media type.
+
+        Raises VALIDATION_ERROR about `field`, in our own words; and what `sink` raises as a ServiceError.
+        """
         host, port = self._check(url, field)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(timeout_s):
                 address = await self._resolve(host, port, field)
-                return await self._download(httpx.URL(url), address, field)
+                async with self._open(httpx.URL(url), address) as answer:
+                    if answer.status_code != 200:
+                        raise invalid(field, "could not be fetched")
+                    await _pass_on(answer, field, sink, max_bytes)
+                    return _media_type(answer)
         except (TimeoutError, httpx.HTTPError, OSError) as error:
             log_event("remote.failed", host=host, kind=type(error).__name__)
             raise invalid(field, "could not be fetched") from None
@@ -81,7 +102,8 @@ class RemoteFiles:
             raise invalid(field, "names a host that this server does not fetch from")
         return addresses[0]
 
-    async def _download(self, url: httpx.URL, address: str, field: str) -> RemoteFile:
+    @asynccontextmanager
+    async def _open(self, url: httpx.URL, address: str) -> AsyncIterator[httpx.Response]:
         """Connects to `address`, but asks for, and checks the certificate of, the URL's host."""
         pinned = url.copy_with(host=address)
         headers = {"Host": url.netloc.decode(), "Accept": "*/*"}
@@ -90,17 +112,16 @@ class RemoteFiles:
             httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False) as client,
             client.stream("GET", pinned, headers=headers, extensions={"sni_hostname": url.host}) as answer,
         ):
-            if answer.status_code != 200:
-                raise invalid(field, "could not be fetched")
-            return RemoteFile(_media_type(answer), await self._read(answer, field))
+            yield answer
 
-    async def _read(self, answer: httpx.Response, field: str) -> bytes:
-        content = bytearray()
-        async for piece in answer.aiter_bytes():
-            content += piece
-            if len(content) > self._max_bytes:
-                raise invalid(field, f"holds more than {self._max_bytes} bytes")
-        return bytes(content)
+
+async def _pass_on(answer: httpx.Response, field: str, sink: Sink, max_bytes: int) -> None:
+    size_bytes = 0
+    async for piece in answer.aiter_bytes():
+        size_bytes += len(piece)
+        if size_bytes > max_bytes:
+            raise invalid(field, f"holds more than {max_bytes} bytes")
+        await sink(piece)
 
 
 def is_global(address: str) -> bool:

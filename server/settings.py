@@ -70,6 +70,11 @@ class Settings(BaseModel):
     database_url: str | None = Field(
         None, repr=False, description="PostgreSQL URL; without it the store is a SQLite file in `data_dir`."
     )
+    store_backups: int = Field(
+        3,
+        ge=0,
+        description="Daily copies of a SQLite store that are kept in `backups` beside it; 0 makes none.",
+    )
     public_url: str | None = Field(
         None, description="Address that links in answers begin with; by default what the client sent as Host."
     )
@@ -179,13 +184,9 @@ class Settings(BaseModel):
     @field_validator("webhook_url")
     @classmethod
     def _is_receiver(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
-            raise ValueError("must be an address such as https://example.org/hook")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("must not hold a user: the receiver checks the signature")
+        parts = urlsplit(value or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+            raise ValueError("must be an address without a user, such as https://example.org/hook")
         return value
 
     @property
@@ -201,6 +202,10 @@ class Settings(BaseModel):
         """What clients may send as Host, in lower case, without a port."""
         bound = f"[{self.host}]" if ":" in self.host else self.host
         return frozenset(name.lower() for name in (*LOOPBACK_NAMES, bound, *self.allowed_hosts))
+
+    @property
+    def files_folder(self) -> Path:
+        return self.files_dir or self.data_dir / "files"
 
     @property
     def store_url(self) -> str:

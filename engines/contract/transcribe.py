@@ -9,7 +9,7 @@ from engines.contract.types import Priority, Usage
 
 
 class AudioFile(msgspec.Struct, frozen=True):
-    """An upload that the server has spooled to `path`, an absolute path. It is gone when the request has ended."""
+    """A file of a client at `path`, an absolute path, to be read only. An upload is gone when its request has ended."""
 
     path: str
     size_bytes: int

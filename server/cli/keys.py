@@ -86,7 +86,7 @@ def open_ring() -> Iterator[KeyRing]:
         with closing(open_keys(settings)) as ring:
             yield ring
     except StoreError as error:
-        fail(str(error))
+        fail(str(error), status=error.exit_status)
     except SQLAlchemyError as error:
         fail(f"the store {settings.redacted_url} could not be used: {type(error).__name__}")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from server import __version__
+from server import __version__, failpoints
 from server.cli import welcome
 from server.cli.startup import Prepared, StartupError, address_of, listen, make_first_key, prepare
 from server.cli.terminal import fail, load_settings_or_fail
@@ -32,6 +32,7 @@ def serve(
     from server.cli.run_server import run_server  # the other commands shall not wait for FastAPI
 
     settings = load_settings_or_fail(host=host, port=port, models_dir=models_dir, data_dir=data_dir)
+    _arm(settings)
     try:
         prepared = prepare(settings)
         with prepared.claim, contextlib.closing(prepared.keys), listen(settings) as listener:
@@ -39,10 +40,17 @@ def serve(
             _greet(settings, prepared, address_of(listener), first_key_file)
             has_started = run_server(settings, prepared, listener, _say)
     except StartupError as error:
-        fail(*error.problems)
+        fail(*error.problems, status=error.exit_status)
     if not has_started:
         fail("the server could not start; its log says why")
     _say("Stopped.")
+
+
+def _arm(settings: Settings) -> None:
+    try:
+        failpoints.arm(settings.failpoints)
+    except ValueError as error:
+        fail(f"failpoints: {error}")
 
 
 def _greet(settings: Settings, prepared: Prepared, address: str, first_key_file: Path | None) -> None:

@@ -1,7 +1,9 @@
 """Everything that must be right before the server binds: models, store, address. All faults in one list."""
 
 import fcntl
+import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -9,10 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from server.caller import Permission
 from server.catalog import Catalog, CatalogError, read_catalog
+from server.disk import make_folder
 from server.keys import KeyRing
 from server.media import check_media
 from server.settings import Settings, check_binding
-from server.store import StoreError, open_store
+from server.store import StoreError, claim, open_store, path_of
 
 FIRST_KEY_NAME = "first start"
 BACKLOG = 2048
@@ -21,58 +24,77 @@ BACKLOG = 2048
 class StartupError(Exception):
     """The server must not start; one line per fault."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], exit_status: int = 1) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+        self.exit_status = exit_status
 
 
 class Prepared(NamedTuple):
-    """What a server needs and what was found to be right. Whoever gets it closes `keys` and `claim`."""
+    """What a server needs and what was found to be right. Whoever gets it closes `keys` and then `claim`."""
 
     catalog: Catalog
     keys: KeyRing
-    claim: TextIO
+    claim: ExitStack
 
 
 def prepare(settings: Settings) -> Prepared:
     """Read and open everything. Raises StartupError with every fault; nothing is bound and no key is made."""
     problems: list[str] = []
-    catalog, keys, claim = Catalog({}), None, None
-    try:
-        claim = claim_data_dir(settings.data_dir)
-        problems += check_media(settings)
-    except StartupError as error:
-        problems += error.problems
-    try:
-        catalog = read_catalog(settings.models_dir)
-    except CatalogError as error:
-        problems += [str(problem) for problem in error.problems]
-    try:
-        keys = open_keys(settings)
-    except StoreError as error:
-        problems.append(str(error))
-    problems += check_binding(settings, has_keys=keys is None or keys.has_usable())
-    if keys is not None and claim is not None and not problems:
-        return Prepared(catalog, keys, claim)
-    for opened in (keys, claim):
-        if opened is not None:
-            opened.close()
-    raise StartupError(problems)
+    exit_status = 1
+    catalog, keys = Catalog({}), None
+    with ExitStack() as claims:
+        try:
+            catalog = read_catalog(settings.models_dir)
+        except CatalogError as error:
+            problems += [str(problem) for problem in error.problems]
+        try:
+            claims.enter_context(claim_data_dir(settings.data_dir))
+            problems += check_media(settings)
+            problems += check_files_folder(settings.files_folder)
+            keys = _open_store_of_our_own(settings, claims)
+        except StartupError as error:
+            problems += error.problems
+        except StoreError as error:
+            problems.append(str(error))
+            exit_status = error.exit_status
+        problems += check_binding(settings, has_keys=keys is None or keys.has_usable())
+        if keys is not None and not problems:
+            return Prepared(catalog, keys, claims.pop_all())
+        if keys is not None:
+            keys.close()
+        raise StartupError(problems, exit_status)
+
+
+def _open_store_of_our_own(settings: Settings, claims: ExitStack) -> KeyRing:
+    """A SQLite store is claimed before it is opened: opening may migrate it, which a running server must not see."""
+    if (path := path_of(settings.store_url)) is not None:
+        claims.enter_context(claim(path))
+    return open_keys(settings)
 
 
 def claim_data_dir(data_dir: Path) -> TextIO:
     """An open file, locked while this server runs: two in one folder would tear down each other's workers."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        claim = (data_dir / "server.lock").open("a")
+        lock = (data_dir / "server.lock").open("a")
     except OSError as error:
         raise StartupError([f"cannot write to data_dir {data_dir}: {error.strerror}"]) from error
     try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        claim.close()
+        lock.close()
         raise StartupError([f"another server runs with data_dir {data_dir}"]) from error
-    return claim
+    return lock
+
+
+def check_files_folder(folder: Path) -> list[str]:
+    """What forbids to keep files in it; empty if nothing does. Makes it where it is missing; a full disk is fine."""
+    try:
+        make_folder(folder.absolute())
+    except OSError as error:
+        return [f"cannot make files_dir {folder}: {error.strerror}"]
+    return [] if os.access(folder, os.W_OK | os.X_OK) else [f"cannot write to files_dir {folder}"]
 
 
 def open_keys(settings: Settings) -> KeyRing:

@@ -17,11 +17,11 @@ from server.settings import Settings, SettingsError, load_settings
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def fail(*problems: str) -> NoReturn:
-    """End the command with status 1; each problem is one line on stderr."""
+def fail(*problems: str, status: int = 1) -> NoReturn:
+    """End the command; each problem is one line on stderr."""
     for problem in problems:
         print(f"hearth: {problem}", file=sys.stderr)
-    raise typer.Exit(1)
+    raise typer.Exit(status)
 
 
 def load_settings_or_fail(**overrides: Any) -> Settings:

@@ -7,7 +7,8 @@ Knows no key.
 
 import asyncio
 import re
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,18 +18,17 @@ from server.errors import ServiceError
 from server.http.uploads import FORM_BYTES
 from server.settings import Settings
 
+_NONE: Mapping[str, int] = MappingProxyType({})
 _HOST = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 class Guards:
     """Checks the head before the inner app runs, and the body while the inner app reads it.
 
-    A body may have `max_body_bytes`; on `upload_paths` it may be a form with a file of `max_upload_bytes`.
+    A body may have `max_body_bytes`; on `upload_paths` it may be a form with a file of so many bytes.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, settings: Settings, upload_paths: AbstractSet[str] = frozenset()
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, upload_paths: Mapping[str, int] = _NONE) -> None:
         self._app = app
         self._settings = settings
         self._upload_paths = upload_paths
@@ -46,9 +46,8 @@ class Guards:
         await self._app(scope, guarded, send)
 
     def _max_bytes(self, path: str) -> int:
-        if path in self._upload_paths:
-            return self._settings.max_upload_bytes + FORM_BYTES
-        return self._settings.max_body_bytes
+        file_bytes = self._upload_paths.get(path)
+        return self._settings.max_body_bytes if file_bytes is None else file_bytes + FORM_BYTES
 
     def _check_head(self, headers: list[tuple[bytes, bytes]], max_bytes: int) -> bool:
         """Whether a body follows. Raises ServiceError: BAD_REQUEST, PAYLOAD_TOO_LARGE."""

@@ -22,6 +22,7 @@ class PartBegins(msgspec.Struct, frozen=True):
     """Its data follows, in any number of pieces, until the next part begins or the form ends."""
 
     name: str
+    filename: str | None = None  # as the client tells it
 
 
 Event = PartBegins | bytes
@@ -55,6 +56,7 @@ class _Form:
         self._num_parts = 0
         self._header = self._value = b""
         self._name: str | None = None
+        self._filename: str | None = None
         callbacks: Any = {
             "on_part_begin": self._begin,
             "on_header_field": self._add_to_header,
@@ -83,7 +85,7 @@ class _Form:
         self._num_parts += 1
         if self._num_parts > MAX_PARTS:
             raise invalid("body", f"must have at most {MAX_PARTS} parts")
-        self._name = None
+        self._name = self._filename = None
 
     def _add_to_header(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
@@ -97,12 +99,14 @@ class _Form:
             name = parameters.get(b"name")
             if kind == b"form-data" and name is not None:
                 self._name = name.decode("utf-8", "replace")
+                filename = parameters.get(b"filename")
+                self._filename = None if filename is None else filename.decode("utf-8", "replace")
         self._header = self._value = b""
 
     def _end_headers(self) -> None:
         if self._name is None:
             raise invalid("body", "has a part without a name")
-        self._events.append(PartBegins(self._name))
+        self._events.append(PartBegins(self._name, self._filename))
 
     def _end(self) -> None:
         self.is_complete = True

@@ -6,10 +6,12 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
+from server.disk import is_full, make_folder, no_room, read_pieces, sync_folder
 from server.errors import ServiceError
-from server.media.storage import CHUNK_BYTES, Name, failed
+from server.media.storage import Name, failed
 from server.telemetry import log_event
 
 
@@ -30,18 +32,9 @@ class MediaFolder:
 
     async def read(self, name: Name, start: int, end: int) -> AsyncIterator[bytes]:
         try:
-            descriptor = await asyncio.to_thread(os.open, self._path(name), os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                while start < end:
-                    piece = await asyncio.to_thread(
-                        os.pread, descriptor, min(CHUNK_BYTES, end - start), start
-                    )
-                    if not piece:
-                        return
-                    start += len(piece)
+            async with aclosing(read_pieces(self._path(name), start, end)) as pieces:
+                async for piece in pieces:
                     yield piece
-            finally:
-                os.close(descriptor)
         except OSError as error:
             raise _failed("read the file", error) from error
 
@@ -55,9 +48,13 @@ class MediaFolder:
         return self._root / str(name.period) / name.digest
 
     def _write(self, path: Path, content: bytes) -> None:
-        if path.exists():
-            return
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Durable on return, also where the file was there: a link in an acknowledged answer outlives a power cut."""
+        make_folder(path.parent)
+        if not path.exists():
+            self._write_new(path, content)
+        sync_folder(path.parent)
+
+    def _write_new(self, path: Path, content: bytes) -> None:
         part = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
             descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
@@ -85,4 +82,4 @@ class MediaFolder:
 
 def _failed(what: str, error: OSError) -> ServiceError:
     log_event("media.failed", level=logging.ERROR, exception=error, detail=error.strerror)
-    return failed(what)
+    return no_room() if is_full(error) else failed(what)

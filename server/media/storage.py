@@ -17,7 +17,7 @@ class Name(NamedTuple):
 
 
 class MediaStorage(Protocol):
-    """Every method raises ServiceError(INTERNAL_ERROR) if the place fails."""
+    """Every method raises ServiceError(INTERNAL_ERROR) if the place fails, STORAGE_FULL if it has no room."""
 
     async def put(self, name: Name, content: bytes) -> None:
         """Store whole or not at all; the same name again is the same content, and no error."""

@@ -35,7 +35,10 @@ class MediaStore:
         self._now = now
 
     async def publish(self, content: bytes, content_type: str, ttl_s: float | None = None) -> str:
-        """The path under which the content can be fetched for `ttl_s`. Raises ServiceError(INTERNAL_ERROR)."""
+        """The path under which the content can be fetched for `ttl_s`.
+
+        Raises ServiceError: INTERNAL_ERROR, STORAGE_FULL.
+        """
         expires_at = int(self._now() + (self._ttl_s if ttl_s is None else ttl_s))
         digest = hashlib.sha256(content).digest()
         await self._storage.put(_name(digest, expires_at), content)

@@ -47,7 +47,7 @@ async def translations(request: Request) -> Response:
 async def _answer(request: Request, task: Task) -> Response:
     caller = require(request, Permission.MODELS_USE)
     hub = services(request)
-    form, upload = await read_form(request, TranscribeForm, hub.uploads)
+    form, upload, _ = await read_form(request, TranscribeForm, hub.uploads.open)
     return Answering(
         hub.gateway.run(form.model, parse(form, upload, task), caller),
         OpenAITranscript(form, task),

@@ -2,8 +2,10 @@
 
 from server.routes import (
     backends,
+    batch,
     chat,
     embed,
+    files,
     generate,
     health,
     images,
@@ -21,8 +23,10 @@ from server.routes import (
 
 ROUTERS = (
     backends.router,
+    batch.router,
     chat.router,
     embed.router,
+    files.router,
     generate.router,
     health.router,
     images.router,

@@ -26,7 +26,7 @@ async def rerank(request: Request) -> Response:
     caller = require(request, Permission.MODELS_USE)
     body = await read_json(request, RerankBody)
     hub = services(request)
-    ranking = Ranking(body.top_n, body.texts if body.return_documents else None)
+    ranking = Ranking(body.top_n, body.repeated)
     return Answering(
         hub.gateway.run(body.model, parse_rerank(body), caller),
         NativeRerank(body.model, ranking, request_id(request)),

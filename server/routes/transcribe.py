@@ -38,7 +38,7 @@ async def transcribe(request: Request) -> Response:
     """
     caller = require(request, Permission.MODELS_USE)
     hub = services(request)
-    form, upload = await read_form(request, NativeTranscribeForm, hub.uploads)
+    form, upload, _ = await read_form(request, NativeTranscribeForm, hub.uploads.open)
     task = form.task or "transcribe"
     accept = request.headers.get("accept", "")
     return Answering(

@@ -1,4 +1,4 @@
-"""The tables as they are now; `migrations.py` says how a store gets there."""
+"""The tables as they are now; `migrations` says how a store gets there."""
 
 from datetime import UTC, datetime
 
@@ -34,8 +34,6 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
-
-schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
 api_keys = Table(
     "api_keys",

@@ -1,5 +1,6 @@
 """Reads a JSON request body into a pydantic model, strictly; and how such a body appears in OpenAPI."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -20,9 +21,13 @@ async def read_json(request: Request, model: type[_Body]) -> _Body:
 
 def validate(raw: bytes, model: type[_Body]) -> _Body:
     """`raw` as `model`: strict JSON, strict types. Raises VALIDATION_ERROR."""
-    value = decode_object(raw)
+    return check_fields(decode_object(raw), model)
+
+
+def check_fields(fields: Mapping[str, object], model: type[_Body]) -> _Body:
+    """`fields`, as strict JSON gives them, as `model`: strict types. Raises VALIDATION_ERROR."""
     try:
-        return model.model_validate(value, strict=True)
+        return model.model_validate(fields, strict=True)
     except ValidationError as error:
         raise validation_error(error) from None
 

@@ -14,19 +14,30 @@ _PNG = "image/png"
 
 @asynccontextmanager
 async def publishing(
-    call: AbstractAsyncContextManager[Running], media: MediaStore, base_url: str, links: dict[int, str]
+    call: AbstractAsyncContextManager[Running],
+    media: MediaStore,
+    base_url: str,
+    links: dict[int, str],
+    *,
+    ttl_s: float | None = None,
 ) -> AsyncIterator[Running]:
-    """The same call; `links` gets the address of each picture before the picture comes out of it."""
+    """The same call; `links` gets the address of each picture before the picture comes out of it.
+
+    `ttl_s` is the life of the links, by default the store's.
+    """
     async with call as running:
-        yield _PublishingCall(running, media, base_url, links)
+        yield _PublishingCall(running, media, base_url, links, ttl_s)
 
 
 class _PublishingCall:
-    def __init__(self, call: Running, media: MediaStore, base_url: str, links: dict[int, str]) -> None:
+    def __init__(
+        self, call: Running, media: MediaStore, base_url: str, links: dict[int, str], ttl_s: float | None
+    ) -> None:
         self._call = call
         self._media = media
         self._base_url = base_url
         self._links = links
+        self._ttl_s = ttl_s
 
     @property
     def model(self) -> str:
@@ -49,6 +60,6 @@ class _PublishingCall:
         batch = await self._call.next_batch()
         for item in batch or ():
             if isinstance(item, Picture):
-                path = await self._media.publish(item.png, _PNG)
+                path = await self._media.publish(item.png, _PNG, self._ttl_s)
                 self._links[item.index] = self._base_url + path
         return batch

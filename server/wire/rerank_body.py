@@ -54,6 +54,11 @@ class RerankBody(Body):
     def texts(self) -> tuple[str, ...]:
         return tuple(document if isinstance(document, str) else document.text for document in self.documents)
 
+    @property
+    def repeated(self) -> tuple[str, ...] | None:
+        """The documents that the results shall repeat; None: none."""
+        return self.texts if self.return_documents else None
+
 
 def parse_rerank(body: RerankBody) -> RerankRequest:
     return RerankRequest(body.query, body.texts, truncate=bool(body.truncate))

@@ -40,7 +40,8 @@ def _scan(text: str) -> object:
     try:
         value: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}" if text.strip() else "it is empty"
+        line = f"line {error.lineno} " if "\n" in text else ""
+        where = f"{line}column {error.colno}" if text.strip() else "it is empty"
         raise invalid("body", f"is not valid JSON: {where}") from None
     except RecursionError:
         raise _too_deep() from None

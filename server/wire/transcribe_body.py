@@ -1,12 +1,12 @@
 """The form of a transcription request, one class per endpoint, and its translation into the contract. Pure."""
 
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
 from engines.contract.transcribe import AudioFile, TranscribeRequest
 from server.errors import invalid
-from server.http.uploads import Upload
 from server.wire.fields import ModelName
 from server.wire.form_body import Form
 
@@ -57,14 +57,24 @@ class NativeTranscribeForm(TranscribeForm):
     task: Task | None = Field(None, description="`translate`: into English, by a model that can")
 
 
-def parse(form: TranscribeForm, upload: Upload, task: Task) -> TranscribeRequest:
+class SoundFile(Protocol):
+    """An upload, or a file that the server keeps."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+def parse(form: TranscribeForm, sound: SoundFile, task: Task) -> TranscribeRequest:
     """Raises VALIDATION_ERROR with the field at fault."""
     if form.timestamp_granularities and form.response_format != "verbose_json":
         raise invalid("timestamp_granularities", "is only allowed with response_format verbose_json")
     if form.stream and form.response_format not in _STREAMABLE:
         raise invalid("response_format", "must be json or text together with stream")
     return TranscribeRequest(
-        audio=AudioFile(str(upload.path), upload.size_bytes),
+        audio=AudioFile(str(sound.path), sound.size_bytes),
         task=task,
         language=form.language.lower() if form.language else None,
         prompt=form.prompt,

@@ -13,16 +13,21 @@ from starlette.types import ASGIApp, Message, Scope
 
 from server.auth import Authentication, public_paths
 from server.deps import Services
+from server.disk import DiskGuard
 from server.envelope import install_handlers
+from server.files import FileStore
 from server.http.context import RequestContext
 from server.http.disconnect import CancelOnDisconnect
 from server.http.guards import Guards
 from server.http.uploads import Spool
+from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.media import open_media
 from server.remote import RemoteFiles
 from server.settings import Settings
 from server.store import open_store
+from server.store.backup import Backups
+from server.store.database import Database
 from server.telemetry import Metrics
 from server.workers.status import WorkerState
 from tests.fakes.fake_supervisor import FakeSupervisor, backend_status
@@ -31,6 +36,8 @@ from tests.fakes.fake_supervisor import FakeSupervisor, backend_status
 def make_services(folder: Path, **settings: Any) -> Services:
     chosen = Settings(**{"data_dir": folder, "port": 0} | settings)
     keys = KeyRing(open_store(chosen.store_url), refresh_gap_s=0)
+    database = Database(keys.store)
+    disk = DiskGuard(chosen.data_dir, chosen.min_free_bytes)
     nothing: Any = None
     workers: Any = FakeSupervisor(backend_status("be_echo", WorkerState.READY, in_flight=2, restarts=3))
     return Services(
@@ -42,6 +49,11 @@ def make_services(folder: Path, **settings: Any) -> Services:
         media=open_media(chosen),
         remote=RemoteFiles((), max_bytes=1),
         uploads=Spool(chosen.data_dir / "uploads", chosen.max_upload_bytes),
+        database=database,
+        idempotency=Idempotency(database, "server_test"),
+        disk=disk,
+        files=FileStore(database, chosen.data_dir / "files", disk),
+        backups=Backups(database, keep=0),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )
 

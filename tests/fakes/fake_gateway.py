@@ -39,6 +39,7 @@ class FakeGateway:
         self.can_stream = True
         self.running = RunningRequests()
         self.asked: list[tuple[str, Request]] = []
+        self.priorities: list[Priority] = []
 
     @asynccontextmanager
     async def run(
@@ -50,6 +51,7 @@ class FakeGateway:
         before_start: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[FakeCall]:
         self.asked.append((model, request))
+        self.priorities.append(priority)
         if self.refusal is not None:
             raise self.refusal
         if before_start is not None:

@@ -11,14 +11,18 @@ from engines.contract.engine import MemoryEstimate
 from engines.contract.spec import BackendSpec, Capabilities, Frontend
 from engines.contract.types import Modality
 from server.caller import Caller, Permission
+from server.disk import DiskGuard
 from server.envelope import install_handlers
+from server.files import FileStore
 from server.http.uploads import Spool
+from server.idempotency import Idempotency
 from server.media import MediaStore
 from server.media.token import Signer
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.settings import Settings
+from server.store.database import Database
 from server.workers.status import WorkerState
 from tests.fakes.fake_gateway import FakeGateway
 from tests.fakes.fake_media import Clock, MediaMemory
@@ -55,6 +59,7 @@ class Surface:
         )
         self.clock = Clock()
         self.media = MediaStore(MediaMemory(), Signer(b"key"), ttl_s=3600, now=self.clock)
+        self.key_id = "key_1"
         self.permissions = frozenset(Permission)
         self.models: frozenset[str] | None = None
         self.app = FastAPI(docs_url=None, redoc_url=None)
@@ -72,8 +77,18 @@ class Surface:
             remote=RemoteFiles((), max_bytes=1),
         )
 
+    def keep_files(self, files: FileStore, disk: DiskGuard, database: Database) -> None:
+        """Serve durable files too."""
+        self.app.state.services.files = files
+        self.app.state.services.disk = disk
+        self.app.state.services.idempotency = Idempotency(database, "server_test")
+
+    def set(self, **settings: object) -> None:
+        """Other settings than the defaults."""
+        self.app.state.services.settings = Settings.model_validate(settings)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = Caller("key_1", "test", self.permissions, self.models)
+        caller = Caller(self.key_id, "test", self.permissions, self.models)
         await self.app(scope | {"state": {"caller": caller, "request_id": REQUEST_ID}}, receive, send)
 
     def client(self) -> httpx.AsyncClient:

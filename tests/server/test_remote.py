@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
+from engines.contract.errors import ErrorCode
 from server.errors import ServiceError
 from server.remote import Lookup, RemoteFile, RemoteFiles, is_global
 
@@ -144,6 +145,47 @@ async def test_body_that_does_not_end_is_given_up() -> None:
     assert (
         await refused(files(Remote(lambda: httpx.Response(200, content=stall())))) == "could not be fetched"
     )
+
+
+async def test_large_file_goes_to_its_sink_in_pieces_under_a_limit_of_its_own() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(50):
+            yield b"x" * 1000
+
+    seen: list[bytes] = []
+
+    async def keep(piece: bytes) -> None:
+        seen.append(piece)
+
+    remote = files(Remote(lambda: httpx.Response(200, content=pieces())))
+    media_type = await remote.fetch_into(URL, "field", keep, max_bytes=50_000, timeout_s=5)
+
+    assert (media_type, sum(map(len, seen)), len(seen) > 1) == ("", 50_000, True)
+    with pytest.raises(ServiceError, match="more than 49999 bytes"):
+        await remote.fetch_into(URL, "field", keep, max_bytes=49_999, timeout_s=5)
+
+
+async def test_what_the_sink_refuses_is_told_as_it_is() -> None:
+    async def refuse(piece: bytes) -> None:
+        raise ServiceError(ErrorCode.STORAGE_FULL, "full")
+
+    with pytest.raises(ServiceError, match="full") as caught:
+        await files(Remote(png)).fetch_into(URL, "field", refuse, max_bytes=99, timeout_s=5)
+
+    assert caught.value.code is ErrorCode.STORAGE_FULL
+
+
+@pytest.mark.parametrize("url", ["http://images.example.org/in.jsonl", "https://other.example.org/in.jsonl"])
+async def test_streaming_checks_the_url_too(url: str) -> None:
+    remote = Remote(png)
+
+    async def keep(piece: bytes) -> None:
+        raise AssertionError("nothing was to come")
+
+    with pytest.raises(ServiceError):
+        await files(remote).fetch_into(url, "field", keep, max_bytes=99, timeout_s=5)
+
+    assert remote.asked == []
 
 
 async def test_nothing_is_on_without_hosts() -> None:

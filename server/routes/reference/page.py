@@ -13,6 +13,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 GROUPS = {  # tag: title, in the order of the page; other tags follow
     "inference": "Inference",
     "openai": "OpenAI",
+    "files": "Files",
     "models": "Models",
     "backends": "Backends",
     "keys": "API keys",

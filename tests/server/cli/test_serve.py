@@ -59,6 +59,13 @@ def test_wrong_configuration_is_told_whole_and_nothing_is_bound(hearth: Hearth, 
     assert "a.yaml: weights: is missing" in result.stderr
 
 
+def test_failpoint_that_does_not_exist_is_told(hearth: Hearth, tmp_path: Path) -> None:
+    result = hearth("serve", "--models-dir", str(tmp_path), failpoints="nowhere:1:kill")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "failpoints: there is no failpoint 'nowhere'" in result.stderr
+
+
 def test_calls_to_paste_name_the_first_model_in_both_dialects() -> None:
     text = welcome.first_key("sgk_secret", "http://127.0.0.1:8000", [make_spec(frontends=("acme/chat", "b"))])
 
@@ -77,3 +84,18 @@ def test_models_are_listed_with_when_they_load(preload: bool, when: str) -> None
 
 def test_server_without_models_says_where_they_go() -> None:
     assert "put a file into model_configs" in welcome.models([], "model_configs")
+
+
+def test_damaged_store_ends_the_start_with_a_status_that_forbids_restarting(
+    hearth: Hearth, tmp_path: Path
+) -> None:
+    store = tmp_path / "data" / "hearth.db"
+    store.parent.mkdir()
+    store.write_bytes(b"\xde\xad" * 4096)
+
+    results = [hearth(*command) for command in (["serve"], ["keys", "list"])]
+
+    for result in results:
+        assert (result.exit_code, result.stdout) == (78, "")
+        assert f"the store {store} is damaged; it was not changed" in result.stderr
+    assert store.read_bytes() == b"\xde\xad" * 4096

@@ -1,13 +1,17 @@
 """What must be right before the server binds, and the key of the first start."""
 
+import os
+import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from server.caller import Permission
-from server.cli.startup import Prepared, StartupError, address_of, listen, make_first_key, prepare
+from server.cli.startup import Prepared, StartupError, address_of, listen, make_first_key, open_keys, prepare
 from server.settings import Settings
+from server.store import claim
 
 
 @pytest.fixture
@@ -28,6 +32,24 @@ def problems(settings: Settings) -> tuple[str, ...]:
     with pytest.raises(StartupError) as caught:
         prepare(settings)
     return caught.value.problems
+
+
+def test_folder_for_files_that_cannot_be_made_is_told(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+
+    told = problems(settings.model_copy(update={"files_dir": tmp_path / "taken"}))
+
+    assert told == (f"cannot make files_dir {tmp_path / 'taken'}: File exists",)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_for_files_that_may_not_be_written_is_told(settings: Settings, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+
+    told = problems(settings.model_copy(update={"files_dir": closed}))
+
+    assert told == (f"cannot write to files_dir {closed}",)
 
 
 def test_first_key_has_every_permission_and_is_made_once(prepared: Prepared) -> None:
@@ -82,13 +104,56 @@ def test_damaged_store_is_one_of_the_faults(settings: Settings) -> None:
     settings.data_dir.mkdir()
     (settings.data_dir / "hearth.db").write_text("no database, but long enough to be read as one" * 100)
 
-    (problem,) = problems(settings)
+    with pytest.raises(StartupError, match="is damaged") as caught:
+        prepare(settings)
 
-    assert "is damaged" in problem
+    assert caught.value.exit_status == 78
 
 
 def test_second_server_on_the_same_data_is_refused(settings: Settings, prepared: Prepared) -> None:
     assert problems(settings) == (f"another server runs with data_dir {settings.data_dir}",)
+
+
+def test_second_server_on_the_same_store_is_refused(
+    settings: Settings, prepared: Prepared, tmp_path: Path
+) -> None:
+    """Also where it reaches the file by another name; its own `data_dir` is no excuse."""
+    link = tmp_path / "link.db"
+    link.symlink_to(settings.data_dir / "hearth.db")
+    elsewhere = {"data_dir": tmp_path / "other", "database_url": f"sqlite:///{link}"}
+
+    assert problems(settings.model_copy(update=elsewhere)) == (f"another server uses the store {link}",)
+
+
+def test_keys_are_made_beside_a_running_server(settings: Settings, prepared: Prepared) -> None:
+    with closing(open_keys(settings)) as beside:
+        made = beside.create("beside", [Permission.MODELS_USE])
+
+    prepared.keys.refresh()
+    assert prepared.keys.verify(made.secret.reveal()) is not None
+
+
+def test_claim_is_not_inherited_by_workers(settings: Settings) -> None:
+    made = prepare(settings)
+    with subprocess.Popen(["sleep", "60"]) as child:  # as a worker is started
+        made.keys.close()
+        made.claim.close()
+
+        again = prepare(settings)
+
+        is_alive = child.poll() is None
+        child.kill()
+    again.keys.close()
+    again.claim.close()
+    assert is_alive
+
+
+def test_store_is_not_migrated_under_a_running_server(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "hearth.db"
+    with claim(path):
+        problems(settings.model_copy(update={"database_url": f"sqlite:///{path}"}))
+
+    assert not path.exists()
 
 
 def test_refused_start_leaves_the_data_free(settings: Settings) -> None:

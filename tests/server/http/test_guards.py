@@ -196,7 +196,7 @@ async def test_after_the_body_there_is_no_deadline() -> None:
 
 async def test_upload_paths_take_larger_bodies_than_others() -> None:
     settings = Settings(max_body_bytes=10, max_upload_bytes=100)
-    guards = Guards(Reader(), settings=settings, upload_paths=frozenset({"/up"}))
+    guards = Guards(Reader(), settings=settings, upload_paths={"/up": 100})
     length = ("Content-Length", "5000")
 
     upload = await call(guards, "/up", method="POST", headers=[length], receive=body_of(b"x" * 5000))
@@ -204,3 +204,19 @@ async def test_upload_paths_take_larger_bodies_than_others() -> None:
     huge = await call(guards, "/up", method="POST", headers=[("Content-Length", "99999")])
 
     assert (upload.status, other.status, huge.status) == (204, 413, 413)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/up", 413), ("/files", 204)])
+async def test_each_upload_path_has_a_limit_of_its_own(path: str, status: int) -> None:
+    limits = {"/up": 100, "/files": 100_000}
+    guards = Guards(Reader(), settings=Settings(max_body_bytes=10), upload_paths=limits)
+
+    answer = await call(
+        guards,
+        path,
+        method="POST",
+        headers=[("Content-Length", "90000")],
+        receive=body_of(b"x" * 90_000),
+    )
+
+    assert answer.status == status

@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from engines.contract.errors import ErrorCode
 from server.errors import ServiceError
-from server.http.uploads import Spool, Upload, UploadRoute
+from server.files import FileWriter
+from server.http.uploads import Spool, UploadRoute
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 async def test_file_is_written_for_its_owner_only(spool: Spool) -> None:
-    upload = spool.open([])
+    upload = spool.open()
 
     await upload.add(b"x" * 300_000)
     await upload.add(b"y")
@@ -36,7 +37,7 @@ async def test_file_is_written_for_its_owner_only(spool: Spool) -> None:
 
 
 async def test_empty_file_is_a_file(spool: Spool) -> None:
-    upload = spool.open([])
+    upload = spool.open()
 
     await upload.flush()
 
@@ -44,7 +45,7 @@ async def test_empty_file_is_a_file(spool: Spool) -> None:
 
 
 async def test_too_large_a_file_is_refused_while_it_comes(spool: Spool) -> None:
-    upload = spool.open([])
+    upload = spool.open()
     await upload.add(b"x" * 999_999)
 
     with pytest.raises(ServiceError) as caught:
@@ -54,20 +55,20 @@ async def test_too_large_a_file_is_refused_while_it_comes(spool: Spool) -> None:
 
 
 async def test_no_room_on_the_disk_is_told(spool: Spool) -> None:
-    upload = Upload(Path("/dev/full"), 10)
+    upload = FileWriter(Path("/dev/full"), 10)
     await upload.add(b"x")
 
     with pytest.raises(ServiceError, match="no room") as caught:
         await upload.flush()
 
-    assert caught.value.code is ErrorCode.INTERNAL_ERROR
+    assert caught.value.code is ErrorCode.STORAGE_FULL
 
 
 async def test_cancelled_writing_ends_before_the_file_is_removed(tmp_path: Path) -> None:
     """A pipe without a reader is a disk that takes its time."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    upload = Upload(path, 10)
+    upload = FileWriter(path, 10)
     await upload.add(b"x")
     flushing = asyncio.create_task(upload.flush())
     await asyncio.sleep(0)
@@ -117,7 +118,8 @@ async def test_uploads_end_with_their_request(spool: Spool, fails: bool) -> None
 
     @router.post("/up")
     async def up(request: Request) -> Response:
-        upload = spool.open(request.scope["state"]["uploads"])
+        upload = spool.open()
+        request.scope["state"]["uploads"].append(upload)
         await upload.add(await request.body())
         await upload.flush()
         return Slow()
@@ -129,4 +131,4 @@ async def test_uploads_end_with_their_request(spool: Spool, fails: bool) -> None
         await client.post("/up", content=b"abc")
 
     assert seen == [True]
-    assert os.listdir(spool.open([]).path.parent) == []
+    assert os.listdir(spool.open().path.parent) == []

@@ -13,6 +13,7 @@ from engines.contract.errors import ErrorCode
 from server.errors import ServiceError
 from server.media.folder import MediaFolder
 from server.media.storage import CHUNK_BYTES, Name
+from tests.fakes.tiny_disk import tiny_disk
 
 NAME = Name(10, "ab" * 32)
 
@@ -79,6 +80,18 @@ async def test_write_that_fails_is_told_and_leaves_nothing(folder: MediaFolder, 
     assert failure.value.message == "the server could not store the file"
     assert files(root) == []
     assert await folder.size_bytes(NAME) is None
+
+
+async def test_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    with tiny_disk(tmp_path / "disk", size_mib=1) as disk:
+        folder = MediaFolder(disk / "media")
+
+        with pytest.raises(ServiceError) as failure:
+            await folder.put(NAME, b"x" * 2_000_000)
+        await folder.put(NAME, b"x")
+
+        assert (failure.value.code, failure.value.status) == (ErrorCode.STORAGE_FULL, 507)
+        assert [path.read_bytes() for path in files(disk)] == [b"x"]
 
 
 async def test_sweep_drops_whole_periods_and_nothing_else(folder: MediaFolder, root: Path) -> None:

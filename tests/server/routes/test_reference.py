@@ -18,6 +18,7 @@ PATH_VALUES = {
     "backend_id": "be_a",
     "key_id": "apikey_1",
     "id": "req_1",
+    "file_id": "file_1",
 }
 
 

@@ -5,17 +5,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import inspect, text
 
-from server.store import CorruptStoreError, StoreError, open_store
-from server.store.engine import journal_mode
-from server.store.migrations import STEPS, StoreTooNewError, migrate
-from server.store.schema import metadata
-
-INSERT_KEY = (
-    "INSERT INTO api_keys (id, digest, name, permissions, created_at)"
-    " VALUES (:id, :id, :id, '[]', '2026-01-01 00:00:00')"
-)
+from server.store import StoreError, open_store
+from server.store.engine import journal_mode, synchronous
 
 
 def url_of(path: Path) -> str:
@@ -33,13 +26,12 @@ def test_new_store_is_private_and_durable(tmp_path: Path) -> None:
         }
 
     store.close()
-    full = 2
-    expected_journal = journal_mode(sqlite3.sqlite_version_info).lower()
+    mode = journal_mode(sqlite3.sqlite_version_info)
     assert pragmas == {
-        "synchronous": full,
+        "synchronous": {"FULL": 2, "EXTRA": 3}[synchronous(mode)],
         "foreign_keys": 1,
         "busy_timeout": 5000,
-        "journal_mode": expected_journal,
+        "journal_mode": mode.lower(),
     }
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -50,6 +42,10 @@ def test_new_store_is_private_and_durable(tmp_path: Path) -> None:
 )
 def test_wal_waits_for_the_library_without_the_reset_race(library: tuple[int, ...], mode: str) -> None:
     assert journal_mode(library) == mode
+
+
+def test_folder_is_synced_too_where_a_journal_is_unlinked() -> None:
+    assert {mode: synchronous(mode) for mode in ("DELETE", "WAL")} == {"DELETE": "EXTRA", "WAL": "FULL"}
 
 
 def test_readers_do_not_wait_for_each_other(tmp_path: Path) -> None:
@@ -78,84 +74,6 @@ def test_transaction_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None
         tables = inspect(connection).get_table_names()
     store.close()
     assert "half" not in tables
-
-
-def test_migrations_make_the_schema_that_the_code_uses(tmp_path: Path) -> None:
-    engine = create_engine(url_of(tmp_path / "hearth.db"))
-    migrate(engine)
-
-    found = {
-        table: {column["name"]: column["nullable"] for column in inspect(engine).get_columns(table)}
-        for table in inspect(engine).get_table_names()
-    }
-
-    engine.dispose()
-    assert found == {
-        table.name: {column.name: column.nullable for column in table.columns}
-        for table in metadata.tables.values()
-    }
-
-
-def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
-    for _ in range(2):
-        store = open_store(url_of(tmp_path / "hearth.db"))
-        with store.reading() as connection:
-            versions = connection.execute(text("SELECT version FROM schema_version")).scalars().all()
-        store.close()
-
-        assert versions == [len(STEPS)]
-
-
-def test_failed_step_leaves_the_store_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "hearth.db"
-    open_store(url_of(path)).close()
-
-    def fails_half_way(connection: Connection) -> None:
-        connection.execute(text("CREATE TABLE half (a INTEGER)"))
-        raise RuntimeError("disk full")
-
-    store = open_store(url_of(path))
-    with pytest.raises(RuntimeError):
-        migrate(store.engine, (*STEPS, fails_half_way))
-
-    with store.reading() as connection:
-        assert "half" not in inspect(connection).get_table_names()
-        assert connection.execute(text("SELECT version FROM schema_version")).scalar() == len(STEPS)
-    store.close()
-
-
-def test_older_server_refuses_a_newer_store(tmp_path: Path) -> None:
-    path = tmp_path / "hearth.db"
-    open_store(url_of(path)).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE schema_version SET version = 99")
-    connection.close()
-
-    with pytest.raises(StoreError, match="schema 99, this version knows up to") as caught:
-        open_store(url_of(path))
-
-    assert isinstance(caught.value.__cause__, StoreTooNewError)
-
-
-@pytest.mark.parametrize("damage", ["header", "page"])
-def test_damaged_store_is_named_and_left_alone(tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "hearth.db"
-    store = open_store(url_of(path))
-    with store.transaction() as connection:
-        for number in range(200):
-            connection.execute(text(INSERT_KEY), {"id": f"{number:040}"})
-    store.close()
-    content = bytearray(path.read_bytes())
-    start = 0 if damage == "header" else len(content) // 2
-    content[start : start + 4096] = b"\xde\xad" * 2048
-    path.write_bytes(content)
-
-    with pytest.raises(CorruptStoreError) as caught:
-        open_store(url_of(path))
-
-    assert str(path) in str(caught.value)
-    assert "restore" in str(caught.value)
-    assert path.read_bytes() == bytes(content)
 
 
 def test_unwritable_place_is_told_in_one_sentence(tmp_path: Path) -> None:

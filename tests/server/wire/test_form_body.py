@@ -9,8 +9,9 @@ from starlette.requests import Request
 
 from engines.contract.errors import ErrorCode
 from server.errors import ServiceError
-from server.http.uploads import Spool, Upload
-from server.wire.form_body import Form, form_docs, read_form
+from server.files import FileWriter
+from server.http.uploads import Spool
+from server.wire.form_body import Form, ReadForm, form_docs, read_form
 from tests.fakes.edge import body_of, http_scope
 from tests.fakes.forms import CONTENT_TYPE, form, part
 
@@ -28,23 +29,23 @@ class Sample(Form):
 
 
 @pytest.fixture
-def uploads() -> list[Upload]:
+def uploads() -> list[FileWriter]:
     return []
 
 
 async def read(
-    folder: Path, uploads: list[Upload], *parts: bytes, kind: str = CONTENT_TYPE
-) -> tuple[Sample, Upload]:
+    folder: Path, uploads: list[FileWriter], *parts: bytes, kind: str = CONTENT_TYPE
+) -> ReadForm[Sample, FileWriter]:
     scope = http_scope("/", method="POST", headers=[("Content-Type", kind)])
     scope["state"]["uploads"] = uploads
     request = Request(scope, body_of(form(*parts)))
-    return await read_form(request, Sample, Spool(folder, max_bytes=100))
+    return await read_form(request, Sample, Spool(folder, max_bytes=100).open)
 
 
-async def test_fields_and_file_are_read_in_any_order(tmp_path: Path, uploads: list[Upload]) -> None:
+async def test_fields_and_file_are_read_in_any_order(tmp_path: Path, uploads: list[FileWriter]) -> None:
     parts = (part("heat", "0.5"), FILE, part("loud", "true"), part("model", "m"), part("other", "x"))
 
-    body, upload = await read(tmp_path, uploads, *parts)
+    body, upload, _ = await read(tmp_path, uploads, *parts)
 
     assert body == Sample(model="m", heat=0.5, loud=True, kinds=None)
     assert upload.path.read_bytes() == b"sound"
@@ -62,15 +63,15 @@ async def test_fields_and_file_are_read_in_any_order(tmp_path: Path, uploads: li
     ],
 )
 async def test_list_may_be_spelt_in_many_ways(
-    tmp_path: Path, uploads: list[Upload], parts: list[bytes]
+    tmp_path: Path, uploads: list[FileWriter], parts: list[bytes]
 ) -> None:
-    body, _ = await read(tmp_path, uploads, FILE, part("model", "m"), *parts)
+    body, _, _ = await read(tmp_path, uploads, FILE, part("model", "m"), *parts)
 
     assert body.kinds == ["a", "b"]
 
 
-async def test_empty_field_counts_as_absent(tmp_path: Path, uploads: list[Upload]) -> None:
-    body, _ = await read(tmp_path, uploads, FILE, part("model", "m"), part("heat", ""), part("kinds", ""))
+async def test_empty_field_counts_as_absent(tmp_path: Path, uploads: list[FileWriter]) -> None:
+    body, _, _ = await read(tmp_path, uploads, FILE, part("model", "m"), part("heat", ""), part("kinds", ""))
 
     assert (body.heat, body.kinds) == (None, [])
 
@@ -95,7 +96,7 @@ async def test_empty_field_counts_as_absent(tmp_path: Path, uploads: list[Upload
     ],
 )
 async def test_wrong_form_is_refused_by_field(
-    tmp_path: Path, uploads: list[Upload], parts: list[bytes], field: str, words: str
+    tmp_path: Path, uploads: list[FileWriter], parts: list[bytes], field: str, words: str
 ) -> None:
     with pytest.raises(ServiceError) as caught:
         await read(tmp_path, uploads, *parts)
@@ -105,15 +106,17 @@ async def test_wrong_form_is_refused_by_field(
 
 
 @pytest.mark.parametrize("parts", [[part("file", b"x" * 101)], [FILE, part("model", "m" * 70_000)]])
-async def test_too_much_is_refused(tmp_path: Path, uploads: list[Upload], parts: list[bytes]) -> None:
+async def test_too_much_is_refused(tmp_path: Path, uploads: list[FileWriter], parts: list[bytes]) -> None:
     with pytest.raises(ServiceError) as caught:
         await read(tmp_path, uploads, *parts)
 
     assert caught.value.code is ErrorCode.PAYLOAD_TOO_LARGE
 
 
-async def test_unknown_parts_may_be_large(tmp_path: Path, uploads: list[Upload]) -> None:
-    body, _ = await read(tmp_path, uploads, part("cover", b"x" * 200_000, "c.png"), FILE, part("model", "m"))
+async def test_unknown_parts_may_be_large(tmp_path: Path, uploads: list[FileWriter]) -> None:
+    body, _, _ = await read(
+        tmp_path, uploads, part("cover", b"x" * 200_000, "c.png"), FILE, part("model", "m")
+    )
 
     assert body.model == "m"
 

@@ -6,12 +6,12 @@ import pytest
 
 from engines.contract.transcribe import AudioFile, TranscribeRequest
 from server.errors import ServiceError
-from server.http.uploads import Upload
+from server.files import FileWriter
 from server.wire.transcribe_body import NativeTranscribeForm, TranscribeForm, parse
 
 
-def upload() -> Upload:
-    made = Upload(Path("/spool/x"), 100)
+def upload() -> FileWriter:
+    made = FileWriter(Path("/spool/x"), 100)
     made.size_bytes = 7
     return made
 

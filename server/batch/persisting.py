@@ -1,0 +1,33 @@
+"""Writes that must happen: tried again for as long as the store cannot take them. Knows no table."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from engines.contract.errors import ErrorCode
+from server.errors import ServiceError
+from server.store.database import Database
+from server.telemetry import log_event
+
+LONGEST_WAIT_S = 5.0
+_PASSING = frozenset({ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_UNAVAILABLE})
+_T = TypeVar("_T")
+
+
+async def persist(database: Database, write: Callable[[Connection], _T]) -> _T:
+    """Waits while the disk is full or the store away: a batch pauses then, and nothing of it is lost.
+
+    A commit whose end is unknown is tried again too, so `write` must do no harm when it finds its work done.
+    """
+    num_tries = 0
+    while True:
+        try:
+            return await database.write(write)
+        except ServiceError as error:
+            if error.code not in _PASSING:
+                raise
+            log_event("batch.paused", code=error.code, attempt=num_tries)
+        await asyncio.sleep(min(LONGEST_WAIT_S, 0.1 * 2 ** min(num_tries, 6)))
+        num_tries += 1
