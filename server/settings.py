@@ -181,6 +181,14 @@ class Settings(BaseModel):
             raise ValueError("must be an address such as https://inference.example.org")
         return value.rstrip("/")
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_receiver(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+            raise ValueError("must be an address without a user, such as https://example.org/hook")
+        return value
+
     @property
     def is_loopback(self) -> bool:
         return is_loopback(self.host)
