@@ -1,0 +1,1 @@
+"""Kills, power cuts and restarts against real servers, and the checker that says whether anything was lost."""
