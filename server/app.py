@@ -12,10 +12,11 @@ from server import __version__, envelope
 from server.auth import Authentication, public_paths
 from server.batch.board import Board
 from server.batch.body import MAX_BODY_BYTES as MAX_BATCH_BODY_BYTES
+from server.batch.course import Course, Limits
 from server.batch.intake import Intake
 from server.batch.line_runner import LineRunner
 from server.batch.notice import DUE, WebhookTeller
-from server.batch.runner import BatchRunner, Limits
+from server.batch.runner import BatchRunner
 from server.batch.service import Batches
 from server.batch.upkeep import Upkeep
 from server.batch.work import LineWork
@@ -74,16 +75,16 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
     teller = _webhook(settings, metrics)
     upkeep = Upkeep(server_id, database, teller)
     lines = LineRunner(gateway, files, media, remote=remote, uploads=uploads)
-    runner = BatchRunner(
-        server_id,
+    board = Board(gateway, LineWork(database, lines, files, disk, metrics))
+    course = Course(
         database,
         files,
-        keys,
-        Board(gateway, LineWork(database, lines, files, disk, metrics)),
-        metrics,
+        board,
         limits=Limits(settings.max_batch_lines, settings.max_body_bytes),
         webhooks=None if teller is None else DUE,
-        ended=upkeep.wake,
+    )
+    runner = BatchRunner(
+        server_id, database, board, course, keys=keys, disk=disk, metrics=metrics, ended=upkeep.wake
     )
     return Services(
         settings=settings,
