@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -40,9 +40,11 @@ class Stage:
         self.ends = threading.Event()
         self.client = self._client(journal)
 
-    def aside(self) -> Client:
-        """A client whose batches may go, so nothing of them is written down."""
-        return self._client(Journal(self.journal.path.with_name("aside.jsonl")))
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[Client]:
+        """A client whose batches may go, so that the checker must not know them."""
+        with contextlib.closing(Journal(self.journal.path.with_name("aside.jsonl"))) as journal:
+            yield self._client(journal)
 
     def _client(self, journal: Journal) -> Client:
         return Client([self.site], journal, Progress(), seed=1, ends=self.ends)
@@ -78,14 +80,13 @@ def await_all(stage: Stage) -> None:
 
 def leave_what_is_swept(stage: Stage) -> None:
     """Files and batches whose time is over at the next start, beside those that stay."""
-    aside = stage.aside()
-    for _ in range(2):
-        batch_id = aside.submit(stage.few.draw())
-        aside.watch(batch_id, has_ended)
+    with stage.aside() as aside:
+        batches = [aside.submit(stage.few.draw()) for _ in range(2)]
+        for batch_id in batches:
+            aside.watch(batch_id, has_ended)
+    for batch_id in batches:
         _move_times(stage, -_LONG, "UPDATE batches SET kept_until = :time WHERE id = :id", batch_id)
         _move_times(stage, -_LONG, "UPDATE files SET expires_at = :time WHERE batch_id = :id", batch_id)
-        stage.site.start()
-    stage.site.kill()
 
 
 def _move_times(stage: Stage, by: timedelta, statement: str, batch_id: str) -> None:
