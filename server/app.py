@@ -12,9 +12,11 @@ from server import __version__, envelope
 from server.auth import Authentication, public_paths
 from server.batch.board import Board
 from server.batch.body import MAX_BODY_BYTES as MAX_BATCH_BODY_BYTES
+from server.batch.course import Course, Limits
 from server.batch.intake import Intake
 from server.batch.line_runner import LineRunner
-from server.batch.runner import BatchRunner, Limits
+from server.batch.notice import DUE, WebhookTeller
+from server.batch.runner import BatchRunner
 from server.batch.service import Batches
 from server.batch.upkeep import Upkeep
 from server.batch.work import LineWork
@@ -43,6 +45,7 @@ from server.settings import Settings
 from server.store.backup import Backups
 from server.store.database import Database
 from server.telemetry import Metrics
+from server.webhooks import WebhookSender
 from server.workers.backoff import RestartPolicy
 from server.workers.launch import Launcher
 from server.workers.process import Timeouts
@@ -69,19 +72,19 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
     media = open_media(settings)
     remote = RemoteFiles(settings.remote_hosts, max_bytes=settings.max_body_bytes)
     uploads = Spool(settings.data_dir / "uploads", settings.max_upload_bytes)
-    teller = None
+    teller = _webhook(settings, metrics)
     upkeep = Upkeep(server_id, database, teller)
     lines = LineRunner(gateway, files, media, remote=remote, uploads=uploads)
-    runner = BatchRunner(
-        server_id,
+    board = Board(gateway, LineWork(database, lines, files, disk, metrics))
+    course = Course(
         database,
         files,
-        keys,
-        Board(gateway, LineWork(database, lines, files, disk, metrics)),
-        metrics,
+        board,
         limits=Limits(settings.max_batch_lines, settings.max_body_bytes),
-        webhooks=None if teller is None else "due",
-        ended=upkeep.wake,
+        webhooks=None if teller is None else DUE,
+    )
+    runner = BatchRunner(
+        server_id, database, board, course, keys=keys, disk=disk, metrics=metrics, ended=upkeep.wake
     )
     return Services(
         settings=settings,
@@ -155,6 +158,14 @@ def create_app(services: Services) -> FastAPI:
     for router in (*OPENAI_ROUTERS, *NATIVE_ROUTERS):  # looked through in this order: the busiest first
         app.include_router(router)
     return app
+
+
+def _webhook(settings: Settings, metrics: Metrics) -> WebhookTeller | None:
+    if settings.webhook_url is None:
+        return None
+    secret = settings.webhook_secret
+    key = None if secret is None else secret.get_secret_value()
+    return WebhookTeller(WebhookSender(settings.webhook_url, key), metrics)
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

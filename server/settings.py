@@ -114,17 +114,13 @@ class Settings(BaseModel):
         description="With less room on the disk files and batches are refused (507) and running batches pause.",
     )
     max_batch_lines: PositiveInt = Field(50_000, description="Most lines of one batch.")
-    max_active_batches: PositiveInt = Field(
-        100, description="Batches that one key may have under way; above it 429."
-    )
+    max_active_batches: PositiveInt = Field(100, description="Batches of one key under way; above it 429.")
     batch_ttl_s: PositiveFloat = Field(
         30 * 86400.0, description="Batches and their results are kept for so long after their end."
     )
     webhook_url: str | None = Field(None, description="Address that is told about the end of every batch.")
     webhook_secret: SecretStr | None = Field(None, description="Key of the signature of what it is told.")
-    failpoints: str | None = Field(
-        None, description="Faults to inject, for tests of durability: `NAME:NTH:kill`, comma-separated."
-    )
+    failpoints: str | None = Field(None, description="Faults for tests: `NAME:NTH:kill`, comma-separated.")
     max_header_bytes: PositiveInt = Field(
         32 * 1024, description="Largest sum of header names and values; above it 400."
     )
@@ -180,6 +176,14 @@ class Settings(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("must be an address such as https://inference.example.org")
         return value.rstrip("/")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_receiver(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+            raise ValueError("must be an address without a user, such as https://example.org/hook")
+        return value
 
     @property
     def is_loopback(self) -> bool:

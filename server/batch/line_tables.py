@@ -7,7 +7,7 @@ claimed it last can give it an outcome, and only while it has none.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
 
 from server.batch.records import Batch, Line
 from server.batch.states import BatchState, Counts, Outcome
@@ -15,6 +15,23 @@ from server.store.schema import batch_lines, batches
 
 _LINES = batch_lines.c
 _LINE_COLUMNS = [_LINES[name] for name in Line.__struct_fields__]
+
+# Built once: these two run for every line, and building them takes longer than the database does.
+_OPEN = and_(
+    _LINES.batch_id == bindparam("this_batch"),
+    _LINES.line_no == bindparam("this_line"),
+    _LINES.attempt == bindparam("this_attempt"),
+    _LINES.outcome.is_(None),
+)
+_IS_RUNNING = exists().where(
+    batches.c.id == bindparam("this_batch"),
+    batches.c.epoch == bindparam("this_epoch"),
+    batches.c.state == BatchState.IN_PROGRESS,
+)
+_CLAIM = update(batch_lines).where(_OPEN, _IS_RUNNING).values(attempt=_LINES.attempt + 1)
+_RECORD = (
+    update(batch_lines).where(_OPEN).values(outcome=bindparam("new_outcome"), answer=bindparam("new_answer"))
+)
 
 
 class Ended(NamedTuple):
@@ -75,25 +92,20 @@ def find_line(connection: Connection, batch_id: str, line_no: int) -> Line | Non
 
 def claim(connection: Connection, batch: Batch, line: Line) -> bool:
     """Begin the line's next attempt: only of a batch in progress, by its runner, and if nobody else has begun one."""
-    runs = exists().where(
-        batches.c.id == batch.id, batches.c.epoch == batch.epoch, batches.c.state == BatchState.IN_PROGRESS
-    )
-    mine = and_(_is(batch.id, line.line_no), _LINES.attempt == line.attempt, _LINES.outcome.is_(None), runs)
-    changed = update(batch_lines).where(mine).values(attempt=line.attempt + 1)
-    return connection.execute(changed).rowcount == 1
+    where = _place(line, line.attempt) | {"this_epoch": batch.epoch}
+    return connection.execute(_CLAIM, where).rowcount == 1
 
 
 def count_death(connection: Connection, line: Line, attempt: int) -> None:
     """The worker died while this attempt was in flight."""
-    mine = and_(_is(line.batch_id, line.line_no), _LINES.attempt == attempt, _LINES.outcome.is_(None))
-    connection.execute(update(batch_lines).where(mine).values(deaths=line.deaths + 1))
+    counted = update(batch_lines).where(_OPEN).values(deaths=line.deaths + 1)
+    connection.execute(counted, _place(line, attempt))
 
 
 def record(connection: Connection, line: Line, attempt: int, outcome: Outcome, answer: bytes | None) -> bool:
     """Give the line its outcome. False if this attempt has lost the line: nothing is changed then."""
-    mine = and_(_is(line.batch_id, line.line_no), _LINES.attempt == attempt, _LINES.outcome.is_(None))
-    changed = update(batch_lines).where(mine).values(outcome=outcome, answer=answer)
-    return connection.execute(changed).rowcount == 1
+    values = _place(line, attempt) | {"new_outcome": outcome, "new_answer": answer}
+    return connection.execute(_RECORD, values).rowcount == 1
 
 
 def was_recorded(connection: Connection, line: Line, attempt: int) -> bool:
@@ -127,6 +139,10 @@ def count_lines(connection: Connection, batch_id: str) -> Counts:
     found: dict[str | None, int] = {outcome: number for outcome, number in connection.execute(counted)}
     ended = {outcome.value: found.get(outcome, 0) for outcome in Outcome}
     return Counts(total=sum(found.values()), **ended)
+
+
+def _place(line: Line, attempt: int) -> dict[str, Any]:
+    return {"this_batch": line.batch_id, "this_line": line.line_no, "this_attempt": attempt}
 
 
 def _is(batch_id: str, line_no: int) -> Any:

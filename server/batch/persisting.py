@@ -6,13 +6,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from engines.contract.errors import ErrorCode
+from server.batch.verdicts import STORAGE, wait_s
 from server.errors import ServiceError
 from server.store.database import Database
 from server.telemetry import log_event
 
-LONGEST_WAIT_S = 5.0
-_PASSING = frozenset({ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_UNAVAILABLE})
 _T = TypeVar("_T")
 
 
@@ -26,8 +24,9 @@ async def persist(database: Database, write: Callable[[Connection], _T]) -> _T:
         try:
             return await database.write(write)
         except ServiceError as error:
-            if error.code not in _PASSING:
+            if error.code not in STORAGE:
                 raise
             log_event("batch.paused", code=error.code, attempt=num_tries)
-        await asyncio.sleep(min(LONGEST_WAIT_S, 0.1 * 2 ** min(num_tries, 6)))
+            delay_s = wait_s(error, num_tries)
+        await asyncio.sleep(delay_s)
         num_tries += 1

@@ -8,6 +8,7 @@ from server.errors import ServiceError
 MAX_DEATHS = 2  # promise B10
 MAX_FAILURES = 2
 LONGEST_WAIT_S = 30.0
+LONGEST_STORAGE_WAIT_S = 4.0
 
 
 class Verdict(enum.Enum):
@@ -20,14 +21,13 @@ class Verdict(enum.Enum):
     RECORD = "record"  # the failure is its outcome
 
 
-_PASSING = frozenset(
+STORAGE = frozenset({ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_UNAVAILABLE})
+_PASSING = STORAGE | frozenset(
     {
         ErrorCode.MODEL_UNAVAILABLE,
         ErrorCode.BACKEND_RATE_LIMITED,
         ErrorCode.RATE_LIMITED,
         ErrorCode.SHUTTING_DOWN,
-        ErrorCode.STORAGE_FULL,
-        ErrorCode.STORAGE_UNAVAILABLE,
     }
 )
 _REPEATED = frozenset({ErrorCode.BACKEND_ERROR, ErrorCode.BACKEND_TIMEOUT, ErrorCode.INTERNAL_ERROR})
@@ -45,5 +45,7 @@ def judge(error: ServiceError, *, deaths: int, failures: int) -> Verdict:
 
 
 def wait_s(error: ServiceError, num_waits: int) -> float:
-    """What the error asks for, at least, and the longer the more often it was in vain."""
+    """What the error asks for, at least, and the longer the more often it was in vain; for our own store, a moment."""
+    if error.code in STORAGE:
+        return min(LONGEST_STORAGE_WAIT_S, 0.5 * (1 << min(num_waits, 6)))
     return min(LONGEST_WAIT_S, max(error.retry_after_s or 0.0, 0.5 * (1 << min(num_waits, 6))))

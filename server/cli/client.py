@@ -18,19 +18,18 @@ ApiKey = Annotated[
 ]
 
 
-def call(method: str, path: str, api_key: str | None) -> Any:
+def call(method: str, path: str, api_key: str | None, body: dict[str, Any] | None = None) -> Any:
     """The `data` of the server's answer, as JSON values. Ends the command when there is none."""
-    with _connect(api_key, TIMEOUT_S) as client:
-        response = client.request(method, path)
-        return _data(response, str(client.base_url))
+    with connect(api_key, TIMEOUT_S) as client:
+        return data_of(client.request(method, path, json=body), str(client.base_url))
 
 
 def stream(path: str, body: dict[str, Any], api_key: str | None) -> Iterator[dict[str, Any]]:
     """Each event of the server's answer, as JSON values. Ends the command when one tells a failure."""
-    with _connect(api_key, STREAM_TIMEOUT_S) as client, client.stream("POST", path, json=body) as response:
+    with connect(api_key, STREAM_TIMEOUT_S) as client, client.stream("POST", path, json=body) as response:
         if not response.is_success:
             response.read()
-            fail(_problem(response, str(client.base_url)))
+            fail(problem_of(response, str(client.base_url)))
         for line in response.iter_lines():
             text = line.removeprefix("data: ")
             if text == line or text == "[DONE]":
@@ -42,7 +41,8 @@ def stream(path: str, body: dict[str, Any], api_key: str | None) -> Iterator[dic
 
 
 @contextmanager
-def _connect(api_key: str | None, timeout_s: float) -> Iterator[httpx.Client]:
+def connect(api_key: str | None, timeout_s: float) -> Iterator[httpx.Client]:
+    """A client of the running server. Ends the command when none answers."""
     address = server_address(load_settings_or_fail())
     if api_key is None:
         fail(
@@ -62,16 +62,17 @@ def server_address(settings: Settings) -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def _data(response: httpx.Response, address: str) -> Any:
+def data_of(response: httpx.Response, address: str) -> Any:
+    """Ends the command when the server refused."""
     try:
         if response.is_success:
             return response.json()["data"]
     except (ValueError, KeyError, TypeError):
         fail(_stranger(response, address))
-    fail(_problem(response, address))
+    fail(problem_of(response, address))
 
 
-def _problem(response: httpx.Response, address: str) -> str:
+def problem_of(response: httpx.Response, address: str) -> str:
     """The server's refusal in its own words, of either dialect."""
     try:
         error = response.json()["error"]

@@ -6,6 +6,7 @@ import typer
 
 from server import __version__
 from server.cli import models
+from server.cli.batch import batch_app
 from server.cli.engines import engines_app
 from server.cli.keys import keys_app
 from server.cli.run import run
@@ -41,4 +42,5 @@ app.command()(models.ps)
 app.command()(models.load)
 app.command()(models.stop)
 app.add_typer(keys_app, name="keys")
+app.add_typer(batch_app, name="batch")
 app.add_typer(engines_app, name="engines")

@@ -129,10 +129,11 @@ class Channel:
     def start(self, request: Request, priority: Priority) -> RequestStream:
         """Send a request. The caller must close the stream.
 
-        Raises EngineError: BACKEND_ERROR on a lost connection, PAYLOAD_TOO_LARGE for more than a frame holds.
+        Raises EngineError: MODEL_UNAVAILABLE on a connection that is lost already, so that no worker hears of the
+        request; PAYLOAD_TOO_LARGE for more than a frame holds.
         """
         if self._refusal is not None:
-            raise self._refusal
+            raise _unheard() if self._refusal.worker_died else self._refusal
         request_id = next(self._ids)
         try:
             self.send(Start(request_id, request, priority))
@@ -199,6 +200,12 @@ def _failure(frame: Failed) -> EngineError:
         field=frame.field,
         retry_after_s=frame.retry_after_s,
         worker_died=frame.worker_died,
+    )
+
+
+def _unheard() -> EngineError:
+    return EngineError(
+        ErrorCode.MODEL_UNAVAILABLE, "The model's worker process ended just before", retry_after_s=1
     )
 
 

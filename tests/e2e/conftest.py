@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -126,23 +127,41 @@ options: {options}
 """
 
 
+@contextmanager
+def running_fake(folder: Path, backends: dict[str, str], **settings: str) -> Iterator[RunningServer]:
+    """A server below `folder` whose backends run the fake engine; `backends` are their options by name."""
+    server = start_fakes(folder, backends, **settings)
+    try:
+        yield server
+    finally:
+        kill(server)
+
+
+def start_fakes(folder: Path, backends: dict[str, str], **settings: str) -> RunningServer:
+    models_dir = folder / "models"
+    (models_dir / "weights").mkdir(parents=True, exist_ok=True)
+    (models_dir / "weights/config.json").write_text("{}")
+    for name, options in backends.items():
+        (models_dir / f"{name}.yaml").write_text(FAKE_BACKEND.format(name=name, options=options))
+    chosen = {"models_dir": str(models_dir), "engines_python": sys.executable} | settings
+    return start(folder / "data", folder / "server.log", **chosen)
+
+
+def kill(server: RunningServer) -> None:
+    if server.process.poll() is None:
+        server.process.kill()
+        server.process.wait()
+
+
 @pytest.fixture
 def start_fake(tmp_path: Path) -> Iterator[StartServer]:
     """Starts a server whose backends run the fake engine: `start_fake({"echo": "{token_delay_s: 0.01}"}, port=...)`."""
     running: list[RunningServer] = []
 
     def start_with(backends: dict[str, str], **settings: str) -> RunningServer:
-        models_dir = tmp_path / "models"
-        (models_dir / "weights").mkdir(parents=True, exist_ok=True)
-        (models_dir / "weights/config.json").write_text("{}")
-        for name, options in backends.items():
-            (models_dir / f"{name}.yaml").write_text(FAKE_BACKEND.format(name=name, options=options))
-        chosen = {"models_dir": str(models_dir), "engines_python": sys.executable} | settings
-        running.append(start(tmp_path / "data", tmp_path / "server.log", **chosen))
+        running.append(start_fakes(tmp_path, backends, **settings))
         return running[-1]
 
     yield start_with
     for server in running:
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait()
+        kill(server)

@@ -14,7 +14,7 @@ import httpx
 import openai
 import pytest
 
-from tests.e2e.conftest import RunningServer, StartServer
+from tests.e2e.conftest import RunningServer, StartServer, running_fake
 
 WAIT_S = 60.0
 CHAT = "/v1/inference/chat"
@@ -75,14 +75,22 @@ def lines_of(client: httpx.Client, url: str | None) -> dict[str, dict[str, Any]]
     return by_id
 
 
-@pytest.fixture
-def echo(start_fake: StartServer) -> RunningServer:
-    return start_fake({"echo": "{}", "slow": "{token_delay_s: 0.2}"})
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("batches")
+    with running_fake(folder, {"echo": "{}", "slow": "{token_delay_s: 0.2}"}) as server:
+        yield server
 
 
 @pytest.fixture
-def client(echo: RunningServer) -> Iterator[httpx.Client]:
-    with echo.client() as client:
+def key(echo: RunningServer) -> str:
+    """A key of its own for each test, so that none sees another's batches."""
+    return echo.make_key(["models:use", "models:list"])
+
+
+@pytest.fixture
+def client(echo: RunningServer, key: str) -> Iterator[httpx.Client]:
+    with echo.client(key) as client:
         yield client
 
 
@@ -132,10 +140,10 @@ def test_a_malformed_input_fails_before_anything_runs_and_tells_the_lines(client
     assert batch["output_file_id"] is None
 
 
-def test_the_openai_sdk_works_unchanged(echo: RunningServer) -> None:
+def test_the_openai_sdk_works_unchanged(echo: RunningServer, key: str) -> None:
     url = "/v1/chat/completions"
     content = jsonl(chat_line("1", "hello there", url=url), chat_line("2", "hi", url=url, temperature=99))
-    with openai.OpenAI(base_url=f"{echo.url}/oai/v1", api_key=echo.key) as sdk:
+    with openai.OpenAI(base_url=f"{echo.url}/oai/v1", api_key=key) as sdk:
         file = sdk.files.create(file=("in.jsonl", io.BytesIO(content)), purpose="batch")
         made = sdk.batches.create(
             input_file_id=file.id, endpoint=url, completion_window="24h", metadata={"a": "b"}
@@ -332,8 +340,27 @@ def test_a_killed_server_goes_on_where_it_was(start_fake: StartServer) -> None:
     )
 
 
-def test_a_batch_ends_with_its_key(echo: RunningServer, client: httpx.Client) -> None:
-    made = client.post("/v1/api-keys", json={"name": "temporary", "permissions": ["models:use"]}).json()[
+def test_a_server_that_is_told_to_stop_gives_its_lines_back(start_fake: StartServer) -> None:
+    backends = {"slow": "{token_delay_s: 0.05}"}
+    first = start_fake(backends)
+    lines = [chat_line(f"{number}", "a " * 10, model="fake/slow") for number in range(300)]
+    with first.client() as client:
+        batch_id = submit(client, jsonl(*lines))["id"]
+        until(client, batch_id, lambda batch: batch["request_counts"]["completed"] >= 20)
+    assert first.stop() == 0
+
+    second = start_fake(backends)
+    second.key = first.key
+    with second.client() as client:
+        batch = until(client, batch_id, has_ended)
+        output = lines_of(client, batch["output_file_url"])
+
+    assert list(output) == [line["custom_id"] for line in lines]
+
+
+def test_a_batch_ends_with_its_key(echo: RunningServer) -> None:
+    admin = echo.client()
+    made = admin.post("/v1/api-keys", json={"name": "temporary", "permissions": ["models:use"]}).json()[
         "data"
     ]
     with echo.client(made["key"]) as temporary:
@@ -341,7 +368,8 @@ def test_a_batch_ends_with_its_key(echo: RunningServer, client: httpx.Client) ->
         batch_id = submit(temporary, jsonl(*lines))["id"]
         until(temporary, batch_id, lambda batch: batch["status"] == "in_progress")
 
-    client.delete(f"/v1/api-keys/{made['id']}").raise_for_status()
+    admin.delete(f"/v1/api-keys/{made['id']}").raise_for_status()
+    admin.close()
 
     deadline = time.monotonic() + WAIT_S
     while echo.backend("be_slow")["in_flight"]:

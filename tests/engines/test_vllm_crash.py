@@ -31,7 +31,7 @@ async def test_killed_engine_core_fails_requests_and_ends_the_worker(fresh_vllm:
     os.kill(engine_core_of(worker), signal.SIGKILL)
     answer = await running.answer(timeout_s=5)
 
-    assert answer.failure.code is ErrorCode.BACKEND_ERROR
+    assert (answer.failure.code, answer.failure.worker_died) == (ErrorCode.BACKEND_ERROR, True)
     assert await worker.exit_code() == 5
     assert await is_gone(worker)
 

@@ -103,3 +103,14 @@ def test_bad_database_url_is_told_without_its_password() -> None:
 
 def test_every_setting_is_described() -> None:
     assert [name for name, found in Settings.model_fields.items() if not found.description] == []
+
+
+@pytest.mark.parametrize(
+    "url", ["example.org/hook", "ftp://example.org", "http://", "https://me:pass@example.org"]
+)
+def test_bad_webhook_address_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"HEARTH_WEBHOOK_URL": url})
+
+    assert "HEARTH_WEBHOOK_URL" in str(caught.value)
+    assert "pass" not in str(caught.value)

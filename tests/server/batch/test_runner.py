@@ -13,11 +13,12 @@ import pytest
 from engines.contract.errors import ErrorCode
 from server.batch import line_tables, tables
 from server.batch.board import Board
+from server.batch.course import Course, Limits
 from server.batch.intake import Input
 from server.batch.line_answer import LineAnswer
 from server.batch.line_order import LineOrder
 from server.batch.records import Batch
-from server.batch.runner import BatchRunner, Limits
+from server.batch.runner import BatchRunner
 from server.batch.service import Batches, Submission
 from server.batch.states import BatchState, Counts
 from server.batch.upkeep import Upkeep
@@ -99,18 +100,26 @@ class Stage:
         any_keys: Any = self.keys
         metrics = Metrics()
         work = LineWork(self.database, any_lines, self.files, self.disk, metrics)
+        board = Board(FakeBackends(), work)
+        course = Course(
+            self.database,
+            self.files,
+            board,
+            limits=Limits(max_lines=100, max_line_bytes=10_000),
+            webhooks=None,
+            now=self.clock,
+            grace_s=0.05,
+        )
         runner = BatchRunner(
             name,
             self.database,
-            self.files,
-            any_keys,
-            Board(FakeBackends(), work),
-            metrics,
-            limits=Limits(max_lines=100, max_line_bytes=10_000),
-            webhooks=None,
+            board,
+            course,
+            keys=any_keys,
+            disk=self.disk,
+            metrics=metrics,
             ended=lambda: self.ended.append(None),
             now=self.clock,
-            grace_s=0.05,
         )
         batches = Batches(
             self.database, self.files, self.disk, runner, max_active=3, ttl_s=3600, now=self.clock

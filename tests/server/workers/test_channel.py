@@ -262,7 +262,7 @@ async def test_start_on_a_lost_connection_is_refused(peer: Peer) -> None:
 
     with pytest.raises(EngineError) as caught:
         peer.start()
-    assert caught.value.code is ErrorCode.BACKEND_ERROR
+    assert caught.value.code is ErrorCode.MODEL_UNAVAILABLE
 
 
 @pytest.mark.parametrize("garbage", [b"\x03\x00\x00\x00abc", b"\xff\xff\xff\xff", b"\x01\x00\x00\x00\xc0"])
