@@ -1,6 +1,6 @@
 """No acknowledged line is lost or recorded twice, whatever dies and when: short runs of scripts/prove_batches.py.
 
-PROOF_KILLS, PROOF_POWER_CUTS and PROOF_SEED make them longer or different: 200 kills take two and a half minutes.
+PROOF_KILLS, PROOF_POWER_CUTS and PROOF_SEED make them longer or different: the 200 kills take two and a half minutes.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from proof.site import Nursery
 from server.failpoints import FAILPOINTS
 from tests.fakes.postgresql import BINARIES
 
-NUM_KILLS = int(os.environ.get("PROOF_KILLS", "30"))
+NUM_KILLS = int(os.environ.get("PROOF_KILLS", "200"))
 NUM_POWER_CUTS = int(os.environ.get("PROOF_POWER_CUTS", "8"))
 SEED = int(os.environ.get("PROOF_SEED", "1"))
 
