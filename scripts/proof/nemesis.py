@@ -34,9 +34,14 @@ class Nemesis:
         self._num_stuck = 0
         self._is_measured = False
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the server was given up."""
+        return self._num_stuck >= MOST_STUCK
+
     def strike(self, num_strikes: int, goes_on: Callable[[int], bool]) -> None:
         """The server is ready before and after. `goes_on` is told how many are left. Raises NotReadyError."""
-        while num_strikes > 0 and self._num_stuck < MOST_STUCK and goes_on(num_strikes):
+        while num_strikes > 0 and not self.is_stuck and goes_on(num_strikes):
             self._wait_for_a_moment()
             kind = self._choose()
             if kind in ("worker", "pause") and not self._hit_a_worker(kind):
