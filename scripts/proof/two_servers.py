@@ -13,6 +13,7 @@ from pathlib import Path
 from proof.checker import Verdict, check
 from proof.crowd import Crowd, read_everything
 from proof.events import Journal, Resumed, Struck, Surprise, read
+from proof.outcomes import watched
 from proof.progress import Progress
 from proof.random_kills import SETTLE_S
 from proof.site import NotReadyError, Nursery, Site, running
@@ -49,6 +50,7 @@ def run(
         sites[0].start()
         sites[1].key = sites[0].key
         sites[1].start()
+        undo.enter_context(watched(settings["database_url"], journal))
         try:
             _strike_and_read(cluster, sites, journal, num_strikes=num_strikes, seed=seed, tell=tell)
         except NotReadyError as error:
