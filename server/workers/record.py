@@ -4,6 +4,7 @@ import math
 
 from engines.contract.spec import BackendSpec
 from server.workers.backoff import DeathRecord, RestartPolicy
+from server.workers.pacing import Pace
 from server.workers.status import WorkerState
 
 BATCH_QUEUE_FACTOR = 2  # batch requests that may wait for each place of the backend
@@ -21,6 +22,7 @@ class Record:
         self.waiting: dict[int, float] = {}  # ticket -> deadline, in order of arrival
         self.batch_leases: set[int] = set()  # those of `leases` that batches hold
         self.batch_waiting: dict[int, None] = {}  # tickets in order of arrival; they wait without a deadline
+        self.pace = Pace(batch_room(spec))
         self.deaths = DeathRecord(policy)
         self.not_before = now
         self.load_deadline = math.inf

@@ -50,6 +50,7 @@ class Scheduler:
         if priority is Priority.BATCH:
             return self._admit_batch(record, ticket, now)
         limits = record.spec.limits
+        record.pace.see_client(now)
         if record.num_free > 0:
             return [self._grant(record, ticket)]
         if len(record.waiting) >= limits.max_queue:
@@ -71,10 +72,13 @@ class Scheduler:
             del record.waiting[ticket]
             return []
         record.leases.remove(ticket)
-        record.batch_leases.discard(ticket)
+        if ticket in record.batch_leases:
+            record.batch_leases.remove(ticket)
+        else:
+            record.pace.see_client(now)
         if record.state is WorkerState.DRAINING and not record.leases:
             return [StopWorker(record.spec.id)]
-        return self._serve_waiting(record)
+        return self._serve_waiting(record, now)
 
     def on_load(self, now: float, backend_id: str) -> list[Action]:
         """An operator wants the backend up, even if it has failed a moment ago."""
@@ -108,7 +112,7 @@ class Scheduler:
         record.last_error = None
         deadline = now + record.spec.limits.queue_timeout_s
         record.waiting = dict.fromkeys(record.waiting, deadline)
-        return self._serve_waiting(record) + self._start_queued(now)
+        return self._serve_waiting(record, now) + self._start_queued(now)
 
     def on_hang_up(self, backend_id: str) -> None:
         """The worker's connection is lost: nobody gets a lease until the next worker is ready."""
@@ -152,7 +156,7 @@ class Scheduler:
         """Time has passed: waits and loads that took too long end, delayed starts begin."""
         actions = self._start_queued(now)
         for record in self.records.values():
-            actions += self._expire_waiting(record, now)
+            actions += self._expire_waiting(record, now) + self._serve_batch(record, now)
             if record.is_loading and record.load_deadline <= now:
                 record.is_doomed = True
                 limit_s = record.spec.limits.load_timeout_s
@@ -164,6 +168,8 @@ class Scheduler:
         times: list[float] = []
         for record in self.records.values():
             times += record.waiting.values()
+            if record.batch_waiting and record.num_free_for_batch:
+                times.append(record.pace.next_at)
             if record.is_loading:
                 times.append(record.load_deadline)
             if record.state is WorkerState.QUEUED and not self._is_busy(record.spec.device):
@@ -202,17 +208,19 @@ class Scheduler:
             return [Refuse(ticket, overloaded(len(record.leases), len(record.batch_waiting)))]
         record.batch_waiting[ticket] = None
         self._holder[ticket] = record
-        return self._serve_batch(record) or self._bring_up(record, now)
+        return self._serve_batch(record, now) or self._bring_up(record, now)
 
-    def _serve_waiting(self, record: Record) -> list[Action]:
+    def _serve_waiting(self, record: Record, now: float) -> list[Action]:
         tickets = list(record.waiting)[: max(0, record.num_free)]
         for ticket in tickets:
             del record.waiting[ticket]
         granted: list[Action] = [self._grant(record, ticket) for ticket in tickets]
-        return granted + self._serve_batch(record)
+        return granted + self._serve_batch(record, now)
 
-    def _serve_batch(self, record: Record) -> list[Action]:
-        tickets = list(record.batch_waiting)[: record.num_free_for_batch]
+    def _serve_batch(self, record: Record, now: float) -> list[Action]:
+        num_begun = min(len(record.batch_waiting), record.pace.allowance(now, record.num_free_for_batch))
+        record.pace.take(num_begun)
+        tickets = list(record.batch_waiting)[:num_begun]
         for ticket in tickets:
             del record.batch_waiting[ticket]
             record.batch_leases.add(ticket)
