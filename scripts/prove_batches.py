@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmark import stamp
 from benchmark.report import insert
-from proof import disk, named_points, random_kills, report, two_servers
+from proof import disk, named_points, power_points, random_kills, report, two_servers
 from proof.checker import Verdict
 from proof.site import ROOT, Nursery
 
@@ -56,6 +56,10 @@ def _chosen(options: argparse.Namespace) -> Mapping[str, Run]:
         runs["kill -9 at named points"] = lambda nursery, folder: named_points.run(
             nursery, folder, seed=seed, is_long=is_long, tell=lambda text: print(f"  {text}", flush=True)
         )
+    if options.power_cuts and not options.no_points:
+        runs["power cut at each sync"] = lambda nursery, folder: power_points.run(
+            nursery, folder, seed=seed, every=1 if is_long else 3, tell=_tell
+        )
     if options.power_cuts:
         runs["power cut"] = lambda nursery, folder: random_kills.run(
             nursery, folder, num_strikes=options.power_cuts, seed=seed, with_power_cuts=True, tell=_tell
@@ -75,9 +79,9 @@ def _timed(title: str, run: Run, nursery: Nursery, folder: Path) -> Verdict:
     return verdict
 
 
-def _tell(left: int) -> None:
-    if left % TELL_EVERY == 0:
-        print(f"  {left} to go", flush=True)
+def _tell(number: int) -> None:
+    if number % TELL_EVERY == 0:
+        print(f"  {number}", flush=True)
 
 
 def _text(verdicts: Mapping[str, Verdict], arguments: Sequence[str] | None, seed: int) -> str:
@@ -91,7 +95,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Kill servers while batches run; check every line.")
     parser.add_argument("--kills", type=int, help="strikes at random moments; 200, with --long 1000")
     parser.add_argument("--power-cuts", type=int, help="on a disk that forgets; 50, with --long 200")
-    parser.add_argument("--no-points", action="store_true", help="leave out the kills at named points")
+    parser.add_argument("--no-points", action="store_true", help="leave out named points and single syncs")
     parser.add_argument("--postgresql", action="store_true", help="also two servers on one PostgreSQL")
     parser.add_argument("--long", action="store_true", help="more of all, every scenario at every point")
     parser.add_argument("--seed", type=int, default=1, help="draws batches, moments and victims")

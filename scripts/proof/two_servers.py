@@ -125,5 +125,5 @@ class _Striker:
         self._cluster.start()
         self._progress.restart()
         back_at = time.monotonic()
-        has_resumed = self._progress.wait(RESUME_S)
-        self._journal.write(Resumed(time.monotonic() - back_at if has_resumed else None))
+        moved_at = self._progress.wait(RESUME_S)
+        self._journal.write(Resumed(None if moved_at is None else moved_at - back_at))

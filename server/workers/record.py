@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from engines.contract.spec import BackendSpec
 from server.workers.backoff import DeathRecord, RestartPolicy
+from server.workers.pacing import Pace
 from server.workers.status import WorkerState
 
 BATCH_QUEUE_FACTOR = 2  # batch requests that may wait for each place of the backend
@@ -40,6 +41,7 @@ class Record:
         self.waiting: dict[int, float] = {}  # ticket -> deadline, in order of arrival
         self.batch_leases: set[int] = set()  # those of `leases` that batches hold
         self.batch_waiting: dict[int, None] = {}  # tickets in order of arrival; they wait without a deadline
+        self.pace = Pace(batch_room(spec))
         self.deaths = DeathRecord(policy)
         self.not_before = now
         self.load_deadline = math.inf
@@ -88,6 +90,8 @@ class Record:
     def wake_times(self) -> Iterator[float]:
         """When time alone changes something about it."""
         yield from self.waiting.values()
+        if self.batch_waiting and self.num_free_for_batch:
+            yield self.pace.next_at
         if self.is_loading:
             yield self.load_deadline
         if self.state is WorkerState.QUEUED and not self.is_held_up:

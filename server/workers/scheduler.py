@@ -65,6 +65,7 @@ class Scheduler:
         if priority is Priority.BATCH:
             return self._admit_batch(record, ticket, now)
         limits = record.spec.limits
+        record.pace.see_client(now)
         if record.num_free > 0:
             return [self._grant(record, ticket)]
         if len(record.waiting) >= limits.max_queue:
@@ -86,11 +87,14 @@ class Scheduler:
             del record.waiting[ticket]
             return []
         record.leases.remove(ticket)
-        record.batch_leases.discard(ticket)
+        if ticket in record.batch_leases:
+            record.batch_leases.remove(ticket)
+        else:
+            record.pace.see_client(now)
         record.last_used_at = now
         if record.state is WorkerState.DRAINING and not record.leases:
             return [StopWorker(record.spec.id)]
-        return self._serve_waiting(record) + self._load_queued(now)
+        return self._serve_waiting(record, now) + self._load_queued(now)
 
     def on_load(self, now: float, backend_id: str) -> list[Action]:
         """An operator wants the backend up, even if it has failed a moment ago."""
@@ -126,7 +130,7 @@ class Scheduler:
         record.last_error = None
         deadline = now + record.spec.limits.queue_timeout_s
         record.waiting = dict.fromkeys(record.waiting, deadline)
-        return self._serve_waiting(record) + self._load_queued(now)
+        return self._serve_waiting(record, now) + self._load_queued(now)
 
     def on_measured(self, now: float, backend_id: str, size_bytes: int) -> list[Action]:
         """The worker was seen to hold so much on each of its devices. What a ready one holds is what it will need."""
@@ -191,7 +195,7 @@ class Scheduler:
         """Time has passed: waits and loads that took too long end, delayed starts begin."""
         actions = self._load_queued(now)
         for record in self.records.values():
-            actions += self._expire_waiting(record, now)
+            actions += self._expire_waiting(record, now) + self._serve_batch(record, now)
             if record.keep_until is not None and record.keep_until <= now:
                 actions += self._let_go(record, now, "was idle", "idle")
             if record.is_loading and record.load_deadline <= now:
@@ -260,17 +264,19 @@ class Scheduler:
             return [Refuse(ticket, overloaded(len(record.leases), len(record.batch_waiting)))]
         record.batch_waiting[ticket] = None
         self._holder[ticket] = record
-        return self._serve_batch(record) or self._bring_up(record, now)
+        return self._serve_batch(record, now) or self._bring_up(record, now)
 
-    def _serve_waiting(self, record: Record) -> list[Action]:
+    def _serve_waiting(self, record: Record, now: float) -> list[Action]:
         tickets = list(record.waiting)[: max(0, record.num_free)]
         for ticket in tickets:
             del record.waiting[ticket]
         granted: list[Action] = [self._grant(record, ticket) for ticket in tickets]
-        return granted + self._serve_batch(record)
+        return granted + self._serve_batch(record, now)
 
-    def _serve_batch(self, record: Record) -> list[Action]:
-        tickets = list(record.batch_waiting)[: record.num_free_for_batch]
+    def _serve_batch(self, record: Record, now: float) -> list[Action]:
+        num_begun = min(len(record.batch_waiting), record.pace.allowance(now, record.num_free_for_batch))
+        record.pace.take(num_begun)
+        tickets = list(record.batch_waiting)[:num_begun]
         for ticket in tickets:
             del record.batch_waiting[ticket]
             record.batch_leases.add(ticket)

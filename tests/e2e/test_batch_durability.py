@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from proof import disk, named_points, random_kills, report, two_servers
+from proof import disk, named_points, power_points, random_kills, report, two_servers
 from proof.checker import Verdict
 from proof.site import Nursery
 
@@ -23,6 +23,10 @@ from tests.fakes.postgresql import BINARIES
 NUM_KILLS = int(os.environ.get("PROOF_KILLS", "200"))
 NUM_POWER_CUTS = int(os.environ.get("PROOF_POWER_CUTS", "8"))
 SEED = int(os.environ.get("PROOF_SEED", "1"))
+
+needs_disk = pytest.mark.skipif(
+    disk.missing() is not None, reason=f"no disk for power cuts: {disk.missing()}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +57,21 @@ def test_kills_at_every_named_point_lose_nothing(nursery: Nursery, tmp_path: Pat
     assert {f"at {point}" for point in FAILPOINTS} <= set(verdict.strikes)
 
 
-@pytest.mark.skipif(disk.missing() is not None, reason=f"no disk whose power can be cut: {disk.missing()}")
+@needs_disk
 def test_power_cuts_lose_nothing(nursery: Nursery, tmp_path: Path) -> None:
     verdict = random_kills.run(nursery, tmp_path, num_strikes=NUM_POWER_CUTS, seed=SEED, with_power_cuts=True)
 
     assert_clean(verdict)
     assert verdict.strikes["power"] == NUM_POWER_CUTS
+
+
+@needs_disk
+def test_a_power_cut_at_a_sync_loses_nothing(nursery: Nursery, tmp_path: Path) -> None:
+    """Every tenth sync of a first start and of two batches; scripts/prove_batches.py --long takes every one."""
+    verdict = power_points.run(nursery, tmp_path, seed=SEED, every=10)
+
+    assert_clean(verdict)
+    assert verdict.strikes["at a sync"] > 5
 
 
 @pytest.mark.skipif(not BINARIES, reason="no PostgreSQL in /usr/lib/postgresql")
