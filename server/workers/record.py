@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterator
 
+from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
+from server.workers.actions import failed, overloaded, still_loading
 from server.workers.backoff import DeathRecord, RestartPolicy
 from server.workers.pacing import Pace
 from server.workers.status import WorkerState
@@ -118,6 +120,14 @@ class Record:
         if not self.is_serving or self.waiting:
             return 0
         return max(0, self.batch_room - len(self.leases))
+
+    def refusal(self, now: float) -> EngineError:
+        """Why a request cannot be served in the state that it is in."""
+        if self.state is WorkerState.READY:
+            return overloaded(len(self.leases), len(self.waiting))
+        if self.state is WorkerState.FAILED:
+            return failed(max(1, math.ceil(self.not_before - now)))
+        return still_loading()
 
     @property
     def max_batch_waiting(self) -> int:

@@ -3,7 +3,6 @@
 Pure: it knows no process, socket or clock; the supervisor tells it what happened and does what it answers.
 """
 
-import math
 from collections.abc import Callable, Iterable
 
 from engines.contract.errors import EngineError
@@ -15,10 +14,8 @@ from server.workers.actions import (
     Refuse,
     StartWorker,
     StopWorker,
-    failed,
     overloaded,
     shutting_down,
-    still_loading,
     stopped,
 )
 from server.workers.admission import admit, cannot_fit
@@ -61,7 +58,7 @@ class Scheduler:
         if self._draining:
             return [Refuse(ticket, shutting_down())]
         if record.state is WorkerState.FAILED and now < record.not_before:
-            return [Refuse(ticket, _unavailable(record, now))]
+            return [Refuse(ticket, record.refusal(now))]
         if priority is Priority.BATCH:
             return self._admit_batch(record, ticket, now)
         limits = record.spec.limits
@@ -175,7 +172,7 @@ class Scheduler:
             record.not_before = now + self._policy.failed_s
             record.deaths.clear()
             record.enter(WorkerState.FAILED, now, error)
-            return self._refuse_waiting(record, _unavailable(record, now)) + self._load_queued(now)
+            return self._refuse_waiting(record, record.refusal(now)) + self._load_queued(now)
         record.restarts += 1
         record.not_before = now + record.deaths.delay_s(self._jitter())
         record.enter(WorkerState.QUEUED, now, f"restarting after: {error}")
@@ -288,19 +285,10 @@ class Scheduler:
 
     def _expire_waiting(self, record: Record, now: float) -> list[Action]:
         expired = [ticket for ticket, deadline in record.waiting.items() if deadline <= now]
-        return [self._refuse(record, ticket, _unavailable(record, now)) for ticket in expired]
+        return [self._refuse(record, ticket, record.refusal(now)) for ticket in expired]
 
     def _refuse(self, record: Record, ticket: int, error: EngineError) -> Refuse:
         record.waiting.pop(ticket, None)
         record.batch_waiting.pop(ticket, None)
         del self._holder[ticket]
         return Refuse(ticket, error)
-
-
-def _unavailable(record: Record, now: float) -> EngineError:
-    """Why a request cannot be served in the state that the backend is in."""
-    if record.state is WorkerState.READY:
-        return overloaded(len(record.leases), len(record.waiting))
-    if record.state is WorkerState.FAILED:
-        return failed(max(1, math.ceil(record.not_before - now)))
-    return still_loading()
