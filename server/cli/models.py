@@ -67,6 +67,23 @@ def pin(
     _change(backend, "unpin" if off else "pin", api_key, as_json)
 
 
+def plan(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Show what loading a backend would take and whom it would displace. Nothing is done."""
+    item = call("GET", f"/v1/backends/{backend}/plan", api_key)
+    if as_json:
+        print_json(item)
+        return
+    where = ", ".join(item["devices"])
+    source = "measured" if item["is_measured"] else "reckoned"
+    print(f"{backend}: {item['verdict']}; needs {gibibytes(item['need_bytes'])} on {where} ({source})")
+    if item["evicts"]:
+        print(f"  would displace {', '.join(item['evicts'])}")
+    if item["detail"]:
+        print(f"  {item['detail']}")
+    if item["load_s"] is not None:
+        print(f"  the last load took {item['load_s']:.1f} s")
+
+
 def devices(api_key: ApiKey = None, as_json: AsJson = False) -> None:
     """Show the memory of the machine and of its GPUs, and who holds it."""
     items = call("GET", "/v1/devices", api_key)["items"]

@@ -5,7 +5,9 @@ model is not kept out for ever by small ones.
 """
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import msgspec
 
 from engines.contract.errors import EngineError, ErrorCode
 from server.workers.eviction import Resident, choose_victims
@@ -48,6 +50,51 @@ def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
             found.starts.append(record)
             taken.update(record.devices)
     return found
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a load would take and do. `verdict`: it is `loaded`, `fits`, `evicts` others, `waits`, or fits `never`.
+
+    `need_bytes` are on each of `devices`; `load_s` is what the last load took, None if there was none.
+    """
+
+    backend_id: str
+    verdict: Literal["loaded", "fits", "evicts", "waits", "never"]
+    devices: tuple[str, ...]
+    need_bytes: int
+    is_measured: bool
+    evicts: tuple[str, ...] = ()
+    detail: str | None = None
+    load_s: float | None = None
+
+
+def plan(record: Record, records: Collection[Record], ledger: Ledger, now: float) -> Plan:
+    """For `record` as if somebody asked for it now."""
+    verdict, evicts, detail = _verdict(record, records, ledger, now)
+    return Plan(
+        record.spec.id,
+        verdict,
+        record.devices,
+        record.need_bytes,
+        record.is_measured,
+        evicts,
+        detail,
+        record.load_s,
+    )
+
+
+def _verdict(
+    record: Record, records: Collection[Record], ledger: Ledger, now: float
+) -> tuple[Literal["loaded", "fits", "evicts", "waits", "never"], tuple[str, ...], str | None]:
+    if record.state.has_process:
+        return "loaded", (), record.detail
+    if not all(ledger.could_ever_fit(device, record.need_bytes) for device in record.devices):
+        return "never", (), cannot_fit(record, ledger).message
+    if not _is_missing(record, ledger):
+        return "fits", (), None
+    made = _make_room(record, records, ledger, now, Admitted([], [], [], {}, None))
+    victims = tuple(eviction.victim.spec.id for eviction in made.evictions)
+    return ("evicts", victims, None) if victims else ("waits", (), made.details.get(record.spec.id))
 
 
 def _is_missing(record: Record, ledger: Ledger) -> bool:

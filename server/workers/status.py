@@ -70,6 +70,19 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     holdings: tuple[Holding, ...]
 
 
+class StateChange(msgspec.Struct, frozen=True):
+    """A backend has entered a state, or a phase of it (`detail`)."""
+
+    backend_id: str
+    state: WorkerState
+    detail: str | None
+    since: datetime.datetime
+
+    @property
+    def key(self) -> tuple[object, object]:
+        return (self.state, self.detail)
+
+
 def resident_bytes_by_group() -> dict[int, int]:
     """Resident memory per process group, from /proc; pages that processes share count once for each."""
     page_bytes = os.sysconf("SC_PAGE_SIZE")

@@ -19,13 +19,21 @@ from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
 from server.telemetry import log_event
 from server.workers.actions import Action, Grant, Refuse, StartWorker, shutting_down
+from server.workers.admission import Plan, plan
 from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel
+from server.workers.feed import Feed
 from server.workers.ledger import NO_BOUNDS, Memory
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
 from server.workers.record import Record
 from server.workers.scheduler import Scheduler
-from server.workers.status import BackendStatus, DeviceStatus, WorkerState, resident_bytes_by_group
+from server.workers.status import (
+    BackendStatus,
+    DeviceStatus,
+    StateChange,
+    WorkerState,
+    resident_bytes_by_group,
+)
 
 MEASURE_EVERY_S = 1.0
 TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
@@ -59,6 +67,7 @@ class Supervisor:
             specs, policy or RestartPolicy(), random.random, self._start_clock, memory=memory
         )
         self._on_peak = on_peak
+        self.feed = Feed(self._states)
         self._plan_launch = plan_launch
         self._timeouts = timeouts or Timeouts()
         self._tickets = itertools.count(1)
@@ -128,6 +137,11 @@ class Supervisor:
             for name, budget in ledger.budgets.items()
         ]
 
+    def plan(self, backend_id: str) -> Plan:
+        """What loading the backend would take and do, as things are now. Nothing is done."""
+        records = self._scheduler.records
+        return plan(records[backend_id], records.values(), self._scheduler.ledger, time.monotonic())
+
     def drain(self) -> None:
         """Refuse new leases and those who wait; running requests go on."""
         self._apply(self._scheduler.on_drain(time.monotonic()))
@@ -156,6 +170,7 @@ class Supervisor:
         log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
         state = PHASE_STATES[frame.phase]
         self._scheduler.on_progress(time.monotonic(), worker.spec.id, state, frame.detail)
+        self.feed.tell()
 
     def on_ready(self, worker: WorkerProcess, frame: Ready) -> None:
         log_event("worker.ready", backend=worker.spec.id, load_s=round(frame.load_s, 1))
@@ -181,6 +196,7 @@ class Supervisor:
             elif worker := self._workers.get(action.backend_id):
                 worker.stop(action.reason)
         self._schedule_tick()
+        self.feed.tell()
 
     def _grant(self, action: Grant) -> None:
         channel = self._workers[action.backend_id].channel
@@ -254,6 +270,15 @@ class Supervisor:
         queued = [r for r in self._scheduler.records.values() if r.state is WorkerState.QUEUED]
         return tuple(r.spec.id for r in sorted(queued, key=lambda r: r.since) if device in r.devices)
 
+    def _states(self) -> list[StateChange]:
+        return [
+            StateChange(record.spec.id, record.state, record.detail, self._time(record.since))
+            for record in self._scheduler.records.values()
+        ]
+
+    def _time(self, monotonic: float) -> datetime.datetime:
+        return self._started_at + datetime.timedelta(seconds=monotonic - self._start_clock)
+
     def _status(self, record: Record) -> BackendStatus:
         worker = self._workers.get(record.spec.id)
         stats = worker.stats if worker else None
@@ -261,7 +286,7 @@ class Supervisor:
             backend_id=record.spec.id,
             state=record.state,
             detail=record.detail,
-            since=self._started_at + datetime.timedelta(seconds=record.since - self._start_clock),
+            since=self._time(record.since),
             in_flight=len(record.leases),
             waiting=len(record.waiting),
             batch_in_flight=len(record.batch_leases),

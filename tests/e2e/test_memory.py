@@ -1,5 +1,6 @@
 """More models than memory, on a real server with fake engines: room is made, nobody fails, nothing is left over."""
 
+import json
 import os
 import random
 import threading
@@ -126,3 +127,22 @@ def test_an_idle_model_is_stopped_after_its_time(tmp_path: Path) -> None:
 
         assert server.backend("be_a")["evictions"] == {"idle": 1}
         assert ask(client, "a").status_code == 200
+
+
+def test_changes_of_state_are_told_as_they_happen(tmp_path: Path) -> None:
+    with running_fake(tmp_path, {"a": "{}"}) as server, server.client() as client:
+        plan = client.get("/v1/backends/be_a/plan").json()["data"]
+        states = []
+        with client.stream("GET", "/v1/events") as events, server.client() as other:
+            for line in events.iter_lines():
+                if not line.startswith("data: "):
+                    continue
+                states.append(json.loads(line.removeprefix("data: "))["state"])
+                if states == ["stopped"]:
+                    other.post("/v1/models/fake/a/load").raise_for_status()
+                if states[-1] == "ready":
+                    break
+
+    assert plan["verdict"] == "fits"
+    assert states[0] == "stopped"
+    assert {"starting", "loading", "ready"} <= set(states)

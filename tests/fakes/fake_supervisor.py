@@ -2,6 +2,7 @@
 
 import datetime
 
+from server.workers.admission import Plan
 from server.workers.ledger import Holding
 from server.workers.status import BackendStatus, DeviceStatus, WorkerState
 
@@ -35,6 +36,9 @@ class FakeSupervisor:
 
     def devices(self) -> list[DeviceStatus]:
         return [DeviceStatus("cpu", 1000, 400, ("be_b",), (Holding("be_a", 400, is_measured=True),))]
+
+    def plan(self, backend_id: str) -> Plan:
+        return Plan(backend_id, "evicts", ("cpu",), 500, True, ("be_b",))
 
     def pin(self, backend_id: str, is_pinned: bool) -> None:
         self.told.append(("pin" if is_pinned else "unpin", backend_id))

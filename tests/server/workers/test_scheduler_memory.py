@@ -3,7 +3,7 @@
 from engines.contract.errors import ErrorCode
 from engines.contract.types import Priority
 from server.workers.actions import StartWorker, StopWorker
-from server.workers.admission import BATCH_PATIENCE_S
+from server.workers.admission import BATCH_PATIENCE_S, Plan, plan
 from server.workers.backoff import RestartPolicy
 from server.workers.ledger import GIB, Memory
 from server.workers.scheduler import Scheduler
@@ -187,3 +187,25 @@ def test_blocked_loads_do_not_wake_anybody() -> None:
     scheduler.on_load(2, "be_c")
 
     assert scheduler.next_wake() is None
+
+
+def plan_for(scheduler: Scheduler, name: str, now: float = 1.0) -> Plan:
+    return plan(scheduler.records[name], scheduler.records.values(), scheduler.ledger, now)
+
+
+def test_a_plan_tells_what_a_load_would_do_and_does_nothing() -> None:
+    scheduler = make("be_a", "be_b", "be_c", "be_huge")
+    bring_up(scheduler, "be_a", "be_b")
+    free = plan_for(make("be_a"), "be_a")
+    loaded, evicting, never = (plan_for(scheduler, name) for name in ("be_a", "be_c", "be_huge"))
+    scheduler.on_request(1, 1, "be_b")
+    scheduler.on_request(1, 2, "be_a")
+    waiting = plan_for(scheduler, "be_c")
+
+    assert (free.verdict, free.need_bytes, free.is_measured) == ("fits", 4 * GIB, False)
+    assert (loaded.verdict, loaded.load_s) == ("loaded", 5.0)
+    assert (evicting.verdict, evicting.evicts) == ("evicts", ("be_b",))
+    assert never.verdict == "never"
+    assert waiting.verdict == "waits"
+    assert "held by be_b 5.00 GiB, be_a 4.00 GiB" in (waiting.detail or "")
+    assert state_of(scheduler, "be_c") is WorkerState.STOPPED
