@@ -16,8 +16,9 @@ from urllib.parse import unquote
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE_SUFFIXES = (".safetensors", ".bin", ".pth", ".gguf")
-_INFO = re.compile(r"/api/models/([^/]+/[^/]+)/revision/([^?]+)(\?.*)?")
+_INFO = re.compile(r"/api/models/([^/?]+/[^/?]+)(?:/revision/([^?]+))?(?:\?.*)?")
 _RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
+_TREE = re.compile(r"/api/models/([^/]+/[^/]+)/tree/[^?]+(?:\?.*)?")
 _STORAGE = re.compile(r"/storage/([^/]+/[^/]+)/(.+)")
 _STORAGE_HOST = "localhost"
 
@@ -96,7 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
         if found := _STORAGE.fullmatch(self.path):
             self._send_content(found[1], unquote(found[2]), {})
         elif found := _INFO.fullmatch(self.path):
-            self._send_info(found[1], unquote(found[2]))
+            self._send_info(found[1], unquote(found[2] or "main"))
+        elif found := _TREE.fullmatch(self.path):
+            self._send_tree(found[1])
         elif found := _RESOLVE.fullmatch(self.path):
             self._resolve(found[1], unquote(found[3]))
         else:
@@ -114,6 +117,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "RevisionNotFound")
         else:
             self._send(200, json.dumps(_info(name, model)).encode(), {"Content-Type": "application/json"})
+
+    def _send_tree(self, name: str) -> None:
+        """What a library asks for beside, in pages; here there is one."""
+        if (model := self._allowed(name)) is not None:
+            self._send(200, json.dumps(_tree(model)).encode(), {"Content-Type": "application/json"})
 
     def _resolve(self, name: str, path: str) -> None:
         model = self._allowed(name)
@@ -201,6 +209,16 @@ def _info(name: str, model: FakeModel) -> dict[str, Any]:
         "gated": "auto" if model.is_gated else False,
         "pipeline_tag": model.pipeline_tag,
     }
+
+
+def _tree(model: FakeModel) -> list[dict[str, Any]]:
+    entries = []
+    for path, content in model.files.items():
+        entry: dict[str, Any] = {"type": "file", "path": path, "size": len(content), "oid": blob_id(content)}
+        if path.endswith(LARGE_SUFFIXES):
+            entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 134}
+        entries.append(entry)
+    return entries
 
 
 def blob_id(content: bytes) -> str:
