@@ -72,6 +72,12 @@ def is_pickle(name: str) -> bool:
     return PurePosixPath(name.lower()).suffix in _PICKLES
 
 
+def check_json(path: Path) -> None:
+    """Raise WeightsRefused if the file names code, or is no JSON."""
+    if key := _code_key(path):
+        raise WeightsRefused(f"{path.name} has the key `{key}`, which loads code")
+
+
 def find_code_key(name: str, content: bytes) -> str | None:
     """The key of a JSON file that makes a library load code, if it has one. Raises WeightsRefused if it is no JSON."""
     name = PurePosixPath(name).name

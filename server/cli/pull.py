@@ -21,6 +21,7 @@ from server.weights.patience import Patience
 from server.weights.problem import WeightsError
 from server.weights.pulling import PullPlan, check_code, check_room, missing_bytes, plan_pull, pull
 from server.weights.repository import split_id
+from server.weights.sizes import in_words
 
 HUB = "https://huggingface.co"
 _NEWEST = "main"
@@ -117,12 +118,13 @@ def _fetch(hub: Hub, plan: PullPlan, wish: Wish, screen: Console) -> ModelLock:
 def _show(screen: Console, plan: PullPlan) -> None:
     """What will be loaded, and how large it is."""
     detected, selection = plan.detected, plan.selection
+    size, missing = in_words(selection.size_bytes), in_words(missing_bytes(plan))
     rows = {
         "model": f"{plan.repository.model} at commit {plan.repository.commit}",
         "is": detected.summary,
         "context": f"{detected.context_window} tokens" if detected.context_window else "",
         "licence": plan.licence,
-        "files": f"{len(selection.files)} with {_gb(selection.size_bytes)}, {_gb(missing_bytes(plan))} to fetch",
+        "files": f"{len(selection.files)} with {size}, {missing} to fetch",
         "left out": _left_out(plan),
         "folder": str(plan.folder),
     }
@@ -140,7 +142,7 @@ def _left_out(plan: PullPlan) -> str:
         return ""
     names = ", ".join(file.path for file in files[:_EXPLAINED_FILES])
     more = ", ..." if len(files) > _EXPLAINED_FILES else ""
-    return f"{len(files)} with {_gb(sum(file.size for file in files))}: {names}{more}"
+    return f"{len(files)} with {in_words(sum(file.size for file in files))}: {names}{more}"
 
 
 def _ask(wish: Wish) -> None:
@@ -166,7 +168,3 @@ def _read_token(file: Path | None, given: str | None) -> str | None:
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise WeightsError("the token is not one: it holds spaces or characters that no token has")
     return token or None
-
-
-def _gb(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.2f} GB"

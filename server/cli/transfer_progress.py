@@ -18,6 +18,7 @@ from rich.progress import (
 
 from server.cli.batch_wait import clock_time
 from server.weights.progress import Progress
+from server.weights.sizes import in_words
 
 SAY_PERIOD_S = 5.0
 
@@ -83,10 +84,10 @@ class LineProgress:
         self._console.print(text)
 
     def _describe(self, rate: float) -> str:
-        """`42%  1.2 of 3.1 GB  85.0 MB/s  0:22 left`."""
+        """`42%  1.20 GB of 3.10 GB  85.0 MB/s  0:22 left`."""
         parts = [f"{100 * self._done // max(self._total, 1)}%"]
-        parts.append(f"{self._done / 1e9:.2f} of {self._total / 1e9:.2f} GB")
-        parts.append(f"{rate / 1e6:.1f} MB/s")
+        parts.append(f"{in_words(self._done)} of {in_words(self._total)}")
+        parts.append(f"{in_words(rate)}/s")
         if rate:
             parts.append(f"{clock_time((self._total - self._done) / rate)} left")
         return "  ".join(parts)

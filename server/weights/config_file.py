@@ -15,6 +15,7 @@ from server.catalog.reader import SUFFIXES
 from server.disk import sync_folder
 from server.weights.detect import Detected
 from server.weights.problem import WeightsError
+from server.weights.sizes import in_words
 
 _WIDTH = 118
 _SLUG = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
@@ -59,7 +60,7 @@ def render(slug: str, folder: Path, detected: Detected, origin: Origin, allowed:
     written: dict[str, Any] = {
         "engine": detected.engine,
         "modality": str(detected.modality),
-        "frontends": [{"slug": slug, "display_name": _line(origin.title, 100)}],
+        "frontends": [{"slug": slug, "display_name": _line(origin.title.rsplit("/", 1)[-1], 100)}],
         "weights": str(folder),
         "licence": origin.licence,
         "accept_license": detected.accept_license,
@@ -111,7 +112,7 @@ def _head(slug: str, folder: Path, detected: Detected, origin: Origin) -> Iterat
     yield f"# {_line(origin.title, 100)}: {detected.summary}."
     yield "#"
     yield f"# Licence: {origin.licence}. Source: {_line(origin.source, 300)}"
-    yield f"# Weights: {origin.size_bytes / 1e9:.2f} GB; `hearth verify {slug}` compares them with their model.lock."
+    yield f"# Weights: {in_words(origin.size_bytes)}; `hearth verify {slug}` compares them with their model.lock."
     yield f"# Written by `{origin.command}` from the model's own files: look through it, then restart the server."
     if origin.licence == UNKNOWN_LICENCE:
         yield "# The model does not say under which licence it is: find out before you use it."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from engines.contract.weights import WeightsRefused, check_weights
+from engines.contract.weights import WeightsRefused, check_json, check_weights
 from server.disk import free_bytes
 from server.weights.config_file import licence_of
 from server.weights.detect import Detected, detect
@@ -22,6 +22,7 @@ from server.weights.problem import WeightsError
 from server.weights.progress import Progress
 from server.weights.repository import Repository
 from server.weights.selection import Selection, select
+from server.weights.sizes import in_words
 from server.weights.transfer import Transfer
 
 _CLAIM_NAME = ".pull.lock"
@@ -80,8 +81,8 @@ def check_room(plan: PullPlan, min_free_bytes: int) -> None:
     needed, free = missing_bytes(plan), free_bytes(plan.folder)
     if needed and needed + min_free_bytes > free:
         raise WeightsError(
-            f"{plan.folder} has room for {_gb(max(0, free - min_free_bytes))} and needs {_gb(needed)};"
-            f" {_gb(min_free_bytes)} of the disk stay free"
+            f"{plan.folder} has room for {in_words(max(0, free - min_free_bytes))} and needs {in_words(needed)};"
+            f" {in_words(min_free_bytes)} of the disk stay free"
         )
 
 
@@ -95,7 +96,7 @@ def pull(
     transfer = Transfer(hub, plan.repository, plan.folder, progress=progress, patience=patience)
     try:
         with _claim(plan.folder.parent):
-            return _pull(plan, transfer, allowed)
+            return _pull(plan, transfer, allowed, progress)
     except OSError as error:
         what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
         raise WeightsError(
@@ -103,16 +104,22 @@ def pull(
         ) from error
 
 
-def _pull(plan: PullPlan, transfer: Transfer, allowed: Collection[str]) -> ModelLock:
+def _pull(plan: PullPlan, transfer: Transfer, allowed: Collection[str], progress: Progress) -> ModelLock:
+    """Small files come first, so that what must not be loaded is noticed before the large ones."""
     plan.folder.mkdir(parents=True, exist_ok=True)
-    locked = transfer.fetch_all(plan.selection.files)
-    shutil.rmtree(plan.folder / PARTS_NAME, ignore_errors=True)
+    progress.begin(plan.selection.size_bytes)
+    locked = []
     try:
+        for file in sorted(plan.selection.files, key=lambda file: (file.size, file.path)):
+            locked.append(transfer.fetch(file))
+            if file.path.endswith(".json") and file.path not in allowed:
+                check_json(plan.folder / file.path)
+        shutil.rmtree(plan.folder / PARTS_NAME, ignore_errors=True)
         check_weights(plan.folder, allowed_hashes(locked, allowed))
     except WeightsRefused as error:
         raise WeightsError(f"{plan.repository.model} would not be loaded: {error}") from error
     repository = plan.repository
-    lock = ModelLock(transfer.endpoint, repository.model, repository.commit, plan.licence, locked)
+    lock = ModelLock(transfer.endpoint, repository.model, repository.commit, plan.licence, tuple(locked))
     write_lock(plan.folder, lock)
     return lock
 
@@ -134,7 +141,3 @@ def _present_bytes(folder: Path, path: str, size_bytes: int) -> int:
         if place.is_file():
             return min(os.stat(place).st_size, size_bytes)
     return 0
-
-
-def _gb(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.2f} GB"

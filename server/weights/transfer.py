@@ -1,7 +1,6 @@
 """One file from a hub to its place: goes on where an earlier try ended, and has its name only when it is right."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -30,10 +29,6 @@ class Transfer:
         self._folder = folder
         self._progress = progress
         self._patience = patience
-
-    def fetch_all(self, files: Sequence[RemoteFile]) -> tuple[LockedFile, ...]:
-        self._progress.begin(sum(file.size for file in files))
-        return tuple(self.fetch(file) for file in files)
 
     def fetch(self, file: RemoteFile) -> LockedFile:
         """Blocks until the file is in its place, with the right content. Raises WeightsError and OSError."""

@@ -259,6 +259,13 @@ def test_file_that_names_code_must_be_allowed(pull: Pull, hub: FakeHub, configs:
     assert list(read_catalog(configs).backends["be_acme_tiny_chat"].allowed_files) == ["config.json"]
 
 
+def test_further_file_that_names_code_is_noticed_before_the_weights(pull: Pull, hub: FakeHub) -> None:
+    hub.models[MODEL].files["generation_config.json"] = as_json({"a": [{"custom_pipeline": "evil"}]})
+
+    assert "has the key `custom_pipeline`" in pull().stderr
+    assert hub.ranges(WEIGHTS) == []
+
+
 def test_file_outside_the_folder_is_refused(pull: Pull, hub: FakeHub) -> None:
     hub.models[MODEL].files["../../evil.json"] = b"{}"
 
@@ -272,7 +279,7 @@ def test_no_room_is_told_with_numbers_before_anything_is_fetched(
 
     result = hearth("pull", MODEL, "--endpoint", hub.endpoint, "--yes", **settings)
 
-    assert "has room for 0.00 GB and needs 0.00 GB" in result.stderr
+    assert "has room for 0 kB and needs" in result.stderr
     assert hub.ranges(WEIGHTS) == []
 
 
