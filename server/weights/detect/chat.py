@@ -4,7 +4,7 @@ from typing import Any
 
 from engines.contract.types import Modality
 from server.weights.detect.detected import Detected, architectures, as_dict, as_int, as_text
-from server.weights.detect.formats import reasoning_parser, tool_parser
+from server.weights.detect.formats import reasoning_parser, thinks_unasked, tool_parser
 from server.weights.documents import Documents
 from server.weights.problem import NotServed
 
@@ -54,6 +54,9 @@ def _chat(template: str, family: str, config: dict[str, Any], most: int) -> Dete
         "audio_input": _has_part(config, "audio"),
     }
     parsers = {"tool_parser": tools, "reasoning_parser": reasoning}
+    options: dict[str, Any] = {name: parser for name, parser in parsers.items() if parser is not None}
+    if reasoning is not None and not thinks_unasked(template):
+        options["default_thinking"] = False
     window = min(most, _USUAL_WINDOW)
     return Detected(
         engine="vllm_chat",
@@ -61,7 +64,7 @@ def _chat(template: str, family: str, config: dict[str, Any], most: int) -> Dete
         summary=_summary(capabilities),
         context_window=window,
         capabilities={name: True for name, is_so in capabilities.items() if is_so},
-        options={name: parser for name, parser in parsers.items() if parser is not None},
+        options=options,
         remarks={"context_window": f"the model can do {most}"} if most > window else {},
         notes=_notes(template, tools),
     )

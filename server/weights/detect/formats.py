@@ -64,6 +64,13 @@ REASONING_FORMATS = (
     Format("deepseek_r1", ("<think>",)),
 )
 
+_SWITCH = "enable_thinking"
+_ON_UNASKED = (  # it is asked whether thinking was switched off, or a default is given
+    "enable_thinking is false", "enable_thinking is sameas false", "enable_thinking == false",
+    "not enable_thinking", "enable_thinking is not defined", "enable_thinking is undefined",
+    "enable_thinking | default(true", "enable_thinking|default(true", "enable_thinking = true",
+)  # fmt: skip
+
 
 def tool_parser(template: str, family: str) -> str | None:
     """None for a model that was not trained to call tools, or in a format that is not known here."""
@@ -72,6 +79,11 @@ def tool_parser(template: str, family: str) -> str | None:
 
 def reasoning_parser(template: str, family: str) -> str | None:
     return _first(REASONING_FORMATS, template, family)
+
+
+def thinks_unasked(template: str) -> bool:
+    """Whether a template with a switch for thinking has it on where a request does not say."""
+    return _SWITCH not in template or any(sign in template for sign in _ON_UNASKED)
 
 
 def _first(formats: tuple[Format, ...], template: str, family: str) -> str | None:

@@ -54,6 +54,7 @@ def test_starter_model_gets_the_engine_that_it_comes_with(
     assert (added.context_window, added.allowed_files) == (shipped.context_window, shipped.allowed_files)
     assert added.options.get("tool_parser") == shipped.options.get("tool_parser")
     assert added.options.get("reasoning_parser") == shipped.options.get("reasoning_parser")
+    assert added.options.get("default_thinking") == shipped.options.get("default_thinking")
     assert added.options.get("sizes") == shipped.options.get("sizes")
     assert run("verify", f"starter/{kind}").exit_code == 0
 

@@ -21,7 +21,8 @@ def as_json(value: object) -> bytes:
 def chat_model(size_bytes: int = 64, **config: Any) -> dict[str, bytes]:
     """A Qwen3 in one file of weights."""
     told = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "max_position_embeddings": 40960}
-    template = "{% if tools %}<tools></tools><tool_call>{% endif %}{% if enable_thinking %}<think>{% endif %}"
+    template = "{% if tools %}<tools></tools><tool_call>{% endif %}"
+    template += "{% if enable_thinking is false %}<think></think>{% endif %}"
     return {
         ".gitattributes": b"*.safetensors filter=lfs",
         "README.md": b"---\nlicense: apache-2.0\n---\n# A model\n",

@@ -8,7 +8,7 @@ from server.weights.documents import read_documents
 from tests.server.weights.models import as_json
 
 HERMES = "{% if tools %}<tools>{% endif %}<tool_call>"
-QWEN3 = HERMES + "{% if enable_thinking %}<think>{% endif %}"
+QWEN3 = HERMES + "{% if enable_thinking is false %}<think></think>{% endif %}"
 LLAMA3 = "<|start_header_id|>{% if tools is not none %}Environment: ipython{% endif %}"
 ST_MODULES = [
     {"path": "", "type": "sentence_transformers.models.Transformer"},

@@ -74,6 +74,26 @@ def test_context_window_is_the_models_own_up_to_a_usual_one(
 
 
 @pytest.mark.parametrize(
+    ("switch", "default_thinking"),
+    [
+        ("{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}", None),
+        ("{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}", None),
+        ("{% if enable_thinking is not defined %}{% set enable_thinking = true %}{% endif %}<think>", None),
+        ("{% if enable_thinking is defined and enable_thinking %}<think>{% endif %}", False),
+        ("{% if enable_thinking %}<think>{% endif %}", False),
+        ("<think>", None),
+    ],
+)
+def test_template_that_thinks_only_when_asked_makes_that_the_default(
+    switch: str, default_thinking: bool | None
+) -> None:
+    """Otherwise the parser would take a whole answer for reasoning: it goes by what the request says."""
+    detected = found("acme/chat", chat("Qwen3ForCausalLM", "qwen3", switch))
+
+    assert detected.options.get("default_thinking") is default_thinking
+
+
+@pytest.mark.parametrize(
     "place",
     [
         {"chat_template.jinja": HERMES},
