@@ -10,7 +10,7 @@ import typer
 
 from server.cli.terminal import fail
 from server.settings import Settings
-from server.weights.config_file import Origin, config_path, default_slug, render, write_config
+from server.weights.config_file import Origin, check_slug, config_path, default_slug, render, write_config
 from server.weights.detect import Detected
 from server.weights.model_lock import ModelLock, allowed_hashes
 from server.weights.problem import WeightsError
@@ -54,6 +54,7 @@ def choose_target(settings: Settings, model: str, name: str | None, *, weights: 
     path = config_path(settings.models_dir, slug)
     if not settings.models_dir.is_dir():
         raise WeightsError(f"no folder {settings.models_dir} for the model's file: set HEARTH_MODELS_DIR")
+    check_slug(path, slug)
     if not path.exists() or force:
         return Target(slug, path, may_replace=force, is_kept=False)
     if f"weights: {weights}\n" in path.read_text(encoding="utf-8", errors="replace"):

@@ -13,6 +13,7 @@ from server import __version__
 from server.cli import configuring
 from server.cli.terminal import AsJson, console, fail, load_settings_or_fail, print_json
 from server.cli.transfer_progress import LineProgress, show_bytes
+from server.disk import make_folder
 from server.settings import Settings
 from server.weights.config_file import Origin
 from server.weights.hub import Hub
@@ -88,7 +89,7 @@ def _pull(hub: Hub, settings: Settings, wish: Wish) -> None:
     screen.quiet = wish.as_json
     patience = Patience(LineProgress(screen, ""))
     repository = hub.describe(wish.model, wish.revision, patience)
-    weights_dir = settings.weights_dir or settings.data_dir / "models"
+    weights_dir = _weights_dir(settings)
     plan = plan_pull(hub, repository, weights_dir, wish.include, patience)
     check_code(plan.documents, wish.allow)
     target = configuring.choose_target(settings, wish.model, wish.name, weights=plan.folder, force=wish.force)
@@ -108,6 +109,17 @@ def _pull(hub: Hub, settings: Settings, wish: Wish) -> None:
     if wish.as_json:
         print_json(configuring.summary(target, plan.folder, plan.detected, lock))
     screen.print(configuring.closing_words(target), soft_wrap=True)
+
+
+def _weights_dir(settings: Settings) -> Path:
+    """Raises WeightsError."""
+    if settings.weights_dir is not None:
+        return settings.weights_dir
+    try:
+        make_folder(settings.data_dir.absolute())  # for its owner only: keys will lie there
+    except OSError as error:
+        raise WeightsError(f"cannot make data_dir {settings.data_dir}: {error.strerror}") from error
+    return settings.data_dir / "models"
 
 
 def _fetch(hub: Hub, plan: PullPlan, wish: Wish, screen: Console) -> ModelLock:

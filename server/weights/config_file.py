@@ -76,17 +76,28 @@ def render(slug: str, folder: Path, detected: Detected, origin: Origin, allowed:
     return "\n".join(lines) + "\n"
 
 
+def check_slug(path: Path, slug: str) -> None:
+    """Raises WeightsError if another file than `path` has this public name."""
+    specs, _ = read_files(_others(path))
+    for file, spec in specs.items():
+        if slug in {frontend.slug for frontend in spec.frontends}:
+            raise WeightsError(f"`{slug}` is already taken by {file}: --name gives another name")
+
+
 def write_config(path: Path, text: str, *, may_replace: bool) -> None:
     """Whole or not at all. Raises WeightsError if the catalog would not take it, or it is there already."""
-    others = sorted(file for file in path.parent.glob("*") if file.suffix in SUFFIXES and file != path)
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / path.name
         trial.write_text(text, encoding="utf-8")
-        _, problems = read_files([*others, trial])
+        _, problems = read_files([*_others(path), trial])
     wrong = [f"{problem.path}: {problem.message}" for problem in problems if problem.file == trial]
     if wrong:
         raise WeightsError(f"{path.name} cannot be used: {'; '.join(wrong)}")
     _put(path, text, may_replace=may_replace)
+
+
+def _others(path: Path) -> list[Path]:
+    return sorted(file for file in path.parent.glob("*") if file.suffix in SUFFIXES and file != path)
 
 
 def _put(path: Path, text: str, *, may_replace: bool) -> None:

@@ -53,9 +53,12 @@ def plan_pull(
 
     card = repository.card or None
     documents = read_documents(repository.model, repository.sizes, read, card)
+    detect(documents)  # a model that no engine serves is refused for that, not for its files
     selection = select(repository.files, documents, patterns)
+    taken = {file.path: file.size for file in selection.files}
+    detected = detect(msgspec.structs.replace(documents, sizes=taken))
     folder = weights_dir.absolute() / repository.model / repository.commit
-    return PullPlan(repository, documents, selection, detect(documents), folder)
+    return PullPlan(repository, documents, selection, detected, folder)
 
 
 def check_code(documents: Documents, allowed: Collection[str]) -> None:

@@ -32,6 +32,7 @@ class FakeModel:
     commit: str = COMMIT
     revisions: tuple[str, ...] = ("main",)
     is_gated: bool = False
+    is_granted: bool = True
     pipeline_tag: str | None = None
 
 
@@ -149,8 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(401, "")
         elif model is None:
             self._refuse(404 if token else 401, "RepoNotFound")
-        elif model.is_gated and not token:
-            self._refuse(401, "GatedRepo")
+        elif model.is_gated and not (token and model.is_granted):
+            self._refuse(403 if token else 401, "GatedRepo")
         else:
             return model
         return None

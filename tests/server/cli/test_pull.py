@@ -209,6 +209,15 @@ def test_gated_model_says_where_its_terms_are(pull: Pull, hub: FakeHub) -> None:
     assert f"accept its terms at {hub.endpoint}/{MODEL}, then set HF_TOKEN" in pull().stderr
 
 
+def test_gated_model_to_which_access_is_not_granted_yet_says_so(
+    pull: Pull, hub: FakeHub, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("hf_good")
+    hub.models[MODEL].is_gated, hub.models[MODEL].is_granted = True, False
+
+    assert "wait until access is granted" in pull("--token-file", str(tmp_path / "token")).stderr
+
+
 def test_wrong_token_is_named_without_being_shown(pull: Pull, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hf_bad")
 
@@ -291,26 +300,47 @@ def test_include_narrows_the_weights(pull: Pull, hub: FakeHub, weights: Path) ->
     assert not (weights / WEIGHTS).exists()
 
 
+def test_name_that_another_file_has_is_refused_before_anything_is_fetched(
+    pull: Pull, hub: FakeHub, configs: Path
+) -> None:
+    pull("--name", "mine")
+    (configs / "mine.yaml").rename(configs / "other.yaml")
+    hub.asked.clear()
+
+    assert "`mine` is already taken by" in pull("--name", "mine").stderr
+    assert hub.ranges(WEIGHTS) == []
+
+
+def test_folder_of_the_data_is_for_its_owner_only(pull: Pull, tmp_path: Path) -> None:
+    pull()
+
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("ending", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_killed_pull_leaves_no_half_file_and_goes_on(
-    pull: Pull, hub: FakeHub, configs: Path, weights: Path, tmp_path: Path
+    pull: Pull, hub: FakeHub, configs: Path, weights: Path, tmp_path: Path, ending: int, status: int
 ) -> None:
     """Also: while it runs, another process that wants the same model is refused."""
     hub.faults.append(Fault(WEIGHTS, stall_after=120_000))
     command = [sys.executable, "-m", "server", "pull", MODEL, "--endpoint", hub.endpoint, "--yes"]
     environment = {"HEARTH_DATA_DIR": str(tmp_path / "data"), "HEARTH_MODELS_DIR": str(configs)}
+    environment |= {"HF_TOKEN": hub.token}
     running = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.DEVNULL)
     part = weights / f".pulling/{WEIGHTS}.part"
     assert hub.stalled.wait(30)
     wait_until(lambda: part.exists() and part.stat().st_size == 120_000)
 
     second = pull()
-    running.send_signal(signal.SIGKILL)
-    running.wait()
+    running.send_signal(ending)
+    ended = running.wait(30)
     files_of_the_dead = sorted(path.name for path in weights.iterdir() if path.is_file())
     third = pull()
 
+    assert ended == status
     assert "another process fetches" in second.stderr
     assert (WEIGHTS in files_of_the_dead, "model.lock" in files_of_the_dead) == (False, False)
+    assert hub.token in {asked.token for asked in hub.asked}
     assert third.exit_code == 0, third.stderr
     assert hub.ranges(WEIGHTS) == [None, "bytes=120000-"]
     assert (weights / WEIGHTS).read_bytes() == hub.models[MODEL].files[WEIGHTS]
