@@ -41,11 +41,20 @@ def read_lock(folder: Path) -> ModelLock | None:
     """None where there is none. Raises WeightsError for one that cannot be read."""
     path = folder / LOCK_NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=ModelLock)
+        lock = msgspec.json.decode(path.read_bytes(), type=ModelLock)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:
         raise WeightsError(f"{path} cannot be read: {error}") from error
+    if not all(is_safe(file.path) for file in lock.files):
+        raise WeightsError(f"{path} names files outside its folder")
+    return lock
+
+
+def is_safe(path: str) -> bool:
+    """Whether a path leads to a file below a folder, and can be printed."""
+    parts = path.split("/")
+    return path.isprintable() and "\\" not in path and not any(part in ("", ".", "..") for part in parts)
 
 
 def write_lock(folder: Path, lock: ModelLock) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from server.weights.hashing import Digests
+from server.weights.model_lock import is_safe
 from server.weights.problem import WeightsError
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -96,9 +97,3 @@ def _files(model: str, siblings: list[_Sibling]) -> Iterator[RemoteFile]:
         if sha256 is not None and not _SHA256.fullmatch(sha256):
             raise WeightsError(f"the hub's hash of {sibling.path} is no SHA-256")
         yield RemoteFile(sibling.path, size, sha256, sibling.blob_id)
-
-
-def is_safe(path: str) -> bool:
-    """Whether a path leads to a file below a folder, and can be printed."""
-    parts = path.split("/")
-    return path.isprintable() and "\\" not in path and not any(part in ("", ".", "..") for part in parts)

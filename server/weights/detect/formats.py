@@ -65,10 +65,10 @@ REASONING_FORMATS = (
 )
 
 _SWITCH = "enable_thinking"
-_ON_UNASKED = (  # it is asked whether thinking was switched off, or a default is given
-    "enable_thinking is false", "enable_thinking is sameas false", "enable_thinking == false",
-    "not enable_thinking", "enable_thinking is not defined", "enable_thinking is undefined",
-    "enable_thinking | default(true", "enable_thinking|default(true", "enable_thinking = true",
+_ON_UNASKED = (  # without blanks: it is asked whether thinking was switched off, or a default is given
+    "enable_thinkingisfalse", "enable_thinkingissameasfalse", "enable_thinking==false", "notenable_thinking",
+    "enable_thinkingisnotdefined", "enable_thinkingisundefined", "enable_thinking|default(true",
+    "enable_thinkingisdefinedelsetrue", "setenable_thinking=true",
 )  # fmt: skip
 
 
@@ -83,7 +83,8 @@ def reasoning_parser(template: str, family: str) -> str | None:
 
 def thinks_unasked(template: str) -> bool:
     """Whether a template with a switch for thinking has it on where a request does not say."""
-    return _SWITCH not in template or any(sign in template for sign in _ON_UNASKED)
+    squeezed = "".join(template.lower().split())
+    return _SWITCH not in squeezed or any(sign in squeezed for sign in _ON_UNASKED)
 
 
 def _first(formats: tuple[Format, ...], template: str, family: str) -> str | None:

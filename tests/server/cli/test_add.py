@@ -150,6 +150,14 @@ def test_verify_of_an_unknown_model_names_those_there_are(run: Run, model: Path)
     assert "there are: tiny" in run("verify", "tidy").stderr
 
 
+def test_lock_that_leads_out_of_its_folder_is_a_fault(run: Run, model: Path) -> None:
+    run("add", str(model))
+    lock = (model / "model.lock").read_text()
+    (model / "model.lock").write_text(lock.replace("README.md", "../README.md"))
+
+    assert "names files outside its folder" in run("verify").stdout
+
+
 def test_unreadable_lock_is_a_fault(run: Run, model: Path) -> None:
     run("add", str(model))
     (model / "model.lock").write_text("{")
