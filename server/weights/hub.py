@@ -10,7 +10,6 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from server.settings import is_loopback
-from server.weights.hashing import Digests
 from server.weights.patience import Patience, TryAgain
 from server.weights.problem import WeightsError
 from server.weights.repository import RemoteFile, Repository, read_info
@@ -61,7 +60,7 @@ class Hub:
             except TryAgain as error:
                 patience.wait(error)
                 continue
-            digests = Digests(file.size)
+            digests = file.digests()
             digests.update(content)
             if not file.is_matched_by(digests):
                 raise WeightsError(f"{file.path} is not what the hub's own list says: its hash differs")

@@ -23,12 +23,16 @@ class RemoteFile(msgspec.Struct, frozen=True):
     sha256: str | None
     blob_id: str | None
 
+    def digests(self) -> Digests:
+        """What `is_matched_by` needs, over no byte yet."""
+        return Digests(self.size if self.sha256 is None else None)
+
     def is_matched_by(self, digests: Digests) -> bool:
         if digests.num_bytes != self.size:
             return False
         if self.sha256 is not None:
             return digests.sha256 == self.sha256
-        return digests.blob_id == self.blob_id
+        return self.blob_id is not None and digests.blob_id == self.blob_id
 
 
 class Repository(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from server.disk import sync_folder
-from server.weights.hashing import Digests, digest_file
+from server.weights.hashing import Digests
 from server.weights.hub import Hub
 from server.weights.model_lock import PARTS_NAME, LockedFile
 from server.weights.patience import Patience, TryAgain
@@ -56,7 +56,8 @@ class Transfer:
     def _check_present(self, final: Path, file: RemoteFile) -> LockedFile | None:
         """A file of an earlier run counts only after it was hashed again."""
         if final.stat().st_size == file.size:
-            digests = digest_file(final, file.size, self._progress.advance)
+            digests = file.digests()
+            digests.read(final, self._progress.advance)
             if file.is_matched_by(digests):
                 return LockedFile(file.path, file.size, digests.sha256)
             self._progress.advance(-digests.num_bytes)
@@ -69,7 +70,8 @@ class Transfer:
         if part.exists() and part.stat().st_size > file.size:
             part.unlink()
         with part.open("ab", buffering=0) as target:
-            digests = digest_file(part, file.size, self._progress.advance)
+            digests = file.digests()
+            digests.read(part, self._progress.advance)
             while digests.num_bytes < file.size:
                 before = digests.num_bytes
                 try:

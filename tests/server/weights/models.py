@@ -5,8 +5,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-CHAT_TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
-
 
 def safetensors(num_bytes: int = 64) -> bytes:
     """One tensor of zeros and ones in turn, so that a part is not like another."""
