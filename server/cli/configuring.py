@@ -1,5 +1,6 @@
 """What `hearth pull` and `hearth add` do alike: choose a name, see to it early that it is free, write the file."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from server.catalog import read_files
 from server.cli.terminal import fail
 from server.settings import Settings
 from server.weights.config_file import Origin, check_slug, config_path, default_slug, render, write_config
@@ -16,7 +18,8 @@ from server.weights.model_lock import ModelLock, allowed_hashes
 from server.weights.problem import WeightsError
 
 Name = Annotated[
-    str | None, typer.Option("--name", metavar="SLUG", help="Public name. [default: the id in small letters]")
+    str | None,
+    typer.Option("--name", metavar="SLUG", help="Public name.", show_default="the id in small letters"),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model file of that name.")]
 Allow = Annotated[
@@ -57,7 +60,8 @@ def choose_target(settings: Settings, model: str, name: str | None, *, weights: 
     check_slug(path, slug)
     if not path.exists() or force:
         return Target(slug, path, may_replace=force, is_kept=False)
-    if f"weights: {weights}\n" in path.read_text(encoding="utf-8", errors="replace"):
+    spec = read_files([path])[0].get(path)
+    if spec is not None and spec.weights == os.path.realpath(weights):
         return Target(slug, path, may_replace=False, is_kept=True)
     raise WeightsError(f"{path} is there already: --force writes it anew, --name gives another name")
 

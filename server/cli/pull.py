@@ -47,7 +47,7 @@ def pull_model(
     name: configuring.Name = None,
     directory: Annotated[
         Path | None,
-        typer.Option("--dir", help="Folder for weights. [default: HEARTH_WEIGHTS_DIR]", file_okay=False),
+        typer.Option("--dir", help="Folder for weights.", show_default="HEARTH_WEIGHTS_DIR", file_okay=False),
     ] = None,
     endpoint: Annotated[str, typer.Option(envvar="HF_ENDPOINT", help="Address of the hub.")] = HUB,
     token: Annotated[

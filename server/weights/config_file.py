@@ -17,7 +17,7 @@ from server.weights.detect import Detected
 from server.weights.problem import WeightsError
 from server.weights.sizes import in_words
 
-_WIDTH = 118
+_WIDTH = 1000  # no value is folded
 _SLUG = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 UNKNOWN_LICENCE = "unknown"
 
