@@ -26,20 +26,20 @@ class DiskGuard:
         self._min_free_bytes = min_free_bytes
 
     def has_room(self) -> bool:
-        return self._free_bytes() >= self._min_free_bytes
+        return free_bytes(self._folder) >= self._min_free_bytes
 
     def check(self) -> None:
         """Raises ServiceError(STORAGE_FULL)."""
         if not self.has_room():
             raise no_room()
 
-    def _free_bytes(self) -> int:
-        """Of the nearest folder that exists: `folder` itself may still be to come."""
-        folder = self._folder
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-        found = os.statvfs(folder)
-        return found.f_bavail * found.f_frsize
+
+def free_bytes(folder: Path) -> int:
+    """Room on the disk of the nearest folder that exists: `folder` itself may still be to come."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def no_room() -> ServiceError:

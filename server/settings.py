@@ -44,6 +44,9 @@ class Settings(BaseModel):
         Path(".hearth"), description="Where the store and everything else that is written lives."
     )
     models_dir: Path = Field(Path("model_configs"), description="Directory of the backends' YAML files.")
+    weights_dir: Path | None = Field(
+        None, description="For pulled weights; by default `models` in `data_dir`."
+    )
     engines_dir: Path = Field(
         Path(".hearth/engines"), description="Where `hearth engines install` puts environments."
     )

@@ -8,8 +8,8 @@ from engines.contract.engine import Engine, ReportProgress
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.options import OptionsError, engine_module, parse_options
 from engines.contract.spec import BackendSpec
+from engines.contract.weights import WeightsRefused, check_weights
 from engines.runtime import environment
-from engines.runtime.weights import WeightsRefused, check_weights
 
 
 class LoadRefused(Exception):

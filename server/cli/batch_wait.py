@@ -113,11 +113,11 @@ def describe(batch: Batch) -> str:
         if (rate := progress.get("lines_per_second")) is not None:
             parts.append(f"{rate:.1f} lines/s")
         if (left_s := progress.get("seconds_left")) is not None:
-            parts.append(f"{_clock_time(left_s)} left")
+            parts.append(f"{clock_time(left_s)} left")
     return ", ".join(parts)
 
 
-def _clock_time(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -6,11 +6,14 @@ import typer
 
 from server import __version__
 from server.cli import models
+from server.cli.add import add_model
 from server.cli.batch import batch_app
 from server.cli.engines import engines_app
 from server.cli.keys import keys_app
+from server.cli.pull import pull_model
 from server.cli.run import run
 from server.cli.serve import serve
+from server.cli.verify import verify_models
 
 app = typer.Typer(
     name="hearth",
@@ -37,6 +40,9 @@ def hearth(
 
 app.command()(serve)
 app.command()(run)
+app.command("pull")(pull_model)
+app.command("add")(add_model)
+app.command("verify")(verify_models)
 app.add_typer(models.models_app, name="models")
 app.command()(models.ps)
 app.command()(models.load)

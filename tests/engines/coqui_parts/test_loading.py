@@ -22,8 +22,8 @@ from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.options import parse_options
 from engines.contract.spec import BackendSpec, Capabilities, Frontend
 from engines.contract.types import Modality
+from engines.contract.weights import WeightsRefused, check_weights
 from engines.coqui_parts.models import SpeechModel, Utterance, load_model
-from engines.runtime.weights import WeightsRefused, check_weights
 from tests.engines.coqui_parts.make_models import KINDS
 
 VOICES = {"anna": {"speaker": "p1"}, "ben": {"speaker": "p2"}}

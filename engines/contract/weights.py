@@ -1,15 +1,18 @@
-"""Refuses a model directory that could run code or is incomplete, before a library opens it; knows none."""
+"""Refuses a model directory that could run code or is incomplete, before a library opens it; knows none.
+
+The worker checks with it what it loads, the command line what it fetches.
+"""
 
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
 
-from engines.runtime.ctranslate2_file import NotCTranslate2, check_ctranslate2
+from engines.contract.ctranslate2_file import NotCTranslate2, check_ctranslate2
 
 _CODE = frozenset({".py", ".pyc", ".so", ".pyd", ".dll", ".dylib"})
 _PICKLES = frozenset(
@@ -58,13 +61,41 @@ def _files(directory: Path) -> Iterator[Path]:
             yield Path(folder) / name
 
 
+def is_code(name: str) -> bool:
+    """Whether a file of this name is a program."""
+    path = PurePosixPath(name.lower())
+    return path.suffix in _CODE or ".so." in path.name
+
+
+def is_pickle(name: str) -> bool:
+    """Whether a file of this name is of a kind that can run code when it is read."""
+    return PurePosixPath(name.lower()).suffix in _PICKLES
+
+
+def check_json(path: Path) -> None:
+    """Raise WeightsRefused if the file names code, or is no JSON."""
+    if key := _code_key(path):
+        raise WeightsRefused(f"{path.name} has the key `{key}`, which loads code")
+
+
+def find_code_key(name: str, content: bytes) -> str | None:
+    """The key of a JSON file that makes a library load code, if it has one. Raises WeightsRefused if it is no JSON."""
+    name = PurePosixPath(name).name
+    try:
+        value: Any = json.loads(content)  # the lenient reader: Coqui's files hold Infinity
+    except (ValueError, RecursionError) as error:
+        raise WeightsRefused(f"{name} cannot be read as JSON") from error
+    if name in _VOCABULARIES:
+        return next((key for key in _CODE_KEYS if isinstance(value, dict) and key in value), None)
+    return _find_inside(value)
+
+
 def _reason_against(path: Path) -> str | None:
-    suffix = path.suffix.lower()
-    if suffix in _CODE or ".so." in path.name.lower():
+    if is_code(path.name):
         return "is code"
-    if suffix in _PICKLES and not (suffix == ".bin" and _is_ctranslate2(path)):
+    if is_pickle(path.name) and not (path.suffix.lower() == ".bin" and _is_ctranslate2(path)):
         return "is of a kind that can run code when it is read"
-    if suffix == ".json" and (key := _code_key(path)):
+    if path.suffix.lower() == ".json" and (key := _code_key(path)):
         return f"has the key `{key}`, which loads code"
     return None
 
@@ -80,12 +111,14 @@ def _is_ctranslate2(path: Path) -> bool:
 
 def _code_key(path: Path) -> str | None:
     try:
-        content: Any = json.loads(path.read_bytes())  # the lenient reader: Coqui's files hold Infinity
-    except (ValueError, RecursionError, OSError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise WeightsRefused(f"{path.name} cannot be read as JSON") from error
-    if path.name in _VOCABULARIES:
-        return next((key for key in _CODE_KEYS if isinstance(content, dict) and key in content), None)
-    pending = [content]
+    return find_code_key(path.name, content)
+
+
+def _find_inside(value: Any) -> str | None:
+    pending = [value]
     while pending:
         value = pending.pop()
         if isinstance(value, dict):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.runtime.weights import WeightsRefused, check_weights
+from engines.contract.weights import WeightsRefused, check_weights
 
 
 def safetensors(num_bytes: int = 8) -> bytes:
