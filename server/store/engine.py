@@ -43,8 +43,10 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One transaction that only reads, so it waits for no writer's lock. Raises SQLAlchemyError."""
+        """One transaction that only reads: it sees one moment and waits for no writer. Raises SQLAlchemyError."""
         with self.engine.connect() as connection:
+            if self.engine.dialect.name == "postgresql":  # by default it sees a moment a statement
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection.execution_options(only_reads=True)
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
 """The same store and keys on PostgreSQL."""
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from server.caller import Permission
 from server.keys import KeyRing
 from server.store import open_store
+from server.store.schema import api_keys
 from tests.fakes.postgresql import Cluster
 
 
@@ -36,3 +37,20 @@ def test_stopped_server_does_not_hold_locks_for_ever(cluster: Cluster) -> None:
 
     store.close()
     assert timeout == "15s"
+
+
+def test_a_reading_sees_one_moment_whatever_is_committed_meanwhile(cluster: Cluster) -> None:
+    """Or a batch is read while it is `finalizing`, and its lines once they were cleared away after its end."""
+    store = open_store(cluster.new_database())
+    keys = KeyRing(store)
+    count = select(func.count()).select_from(api_keys)
+
+    with store.reading() as connection:
+        before = connection.execute(count).scalar_one()
+        keys.create("meanwhile", [Permission.MODELS_USE], None)
+        after = connection.execute(count).scalar_one()
+    with store.reading() as connection:
+        later = connection.execute(count).scalar_one()
+
+    keys.close()
+    assert (before, after, later) == (0, 0, 1)
