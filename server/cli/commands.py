@@ -7,6 +7,7 @@ import typer
 from server import __version__
 from server.cli import models
 from server.cli.batch import batch_app
+from server.cli.engine_bundle import bundle_engines
 from server.cli.engines import engines_app
 from server.cli.keys import keys_app
 from server.cli.run import run
@@ -43,4 +44,5 @@ app.command()(models.load)
 app.command()(models.stop)
 app.add_typer(keys_app, name="keys")
 app.add_typer(batch_app, name="batch")
+engines_app.command("bundle")(bundle_engines)
 app.add_typer(engines_app, name="engines")

@@ -63,7 +63,7 @@ def install_engines(
     if settings.engines_python is not None and not force:
         _finish(as_json, f"engines use {settings.engines_python}, nothing to install", installed=False)
         return
-    environment = EngineEnvironment(_choose(flavour), settings.engines_dir)
+    environment = EngineEnvironment(choose_flavour(flavour), settings.engines_dir)
     if not force and (reason := _nothing_to_do(environment)):
         _finish(as_json, reason, installed=False)
         return
@@ -186,7 +186,7 @@ def _describe(environment: EngineEnvironment, version: Version) -> Installed:
     )
 
 
-def _choose(flavour: str) -> str:
+def choose_flavour(flavour: str) -> str:
     if flavour == "auto":
         return detect_flavour()
     if flavour not in FLAVOURS:

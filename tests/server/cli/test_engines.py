@@ -1,4 +1,4 @@
-"""What `hearth engines` says; the installation itself is tested with fakes in `test_engine_envs.py`."""
+"""What `hearth engines` says; the installation itself is tested with fakes in `tests/server/engine_envs`."""
 
 import json
 from io import StringIO

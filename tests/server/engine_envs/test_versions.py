@@ -11,7 +11,7 @@ from server.engine_envs.imports import read_imports, try_imports
 from server.engine_envs.install import install
 from server.engine_envs.requirements import pins, requirement_files
 from server.engine_envs.running import processes_in
-from tests.server.test_engine_envs import FakeRunner, FakeSettings, Heard
+from tests.server.engine_envs.test_install import FakeRunner, FakeSettings, Heard
 
 
 @pytest.fixture
