@@ -7,6 +7,7 @@ import typer
 from server import __version__
 from server.cli import models
 from server.cli.batch import batch_app
+from server.cli.doctor import doctor
 from server.cli.engine_bundle import bundle_engines
 from server.cli.engines import engines_app
 from server.cli.keys import keys_app
@@ -38,6 +39,7 @@ def hearth(
 
 app.command()(serve)
 app.command()(run)
+app.command()(doctor)
 app.add_typer(models.models_app, name="models")
 app.command()(models.ps)
 app.command()(models.load)
