@@ -7,10 +7,12 @@ import typer
 from server import __version__
 from server.cli import models
 from server.cli.batch import batch_app
+from server.cli.completion import completion
 from server.cli.doctor import doctor
 from server.cli.engine_bundle import bundle_engines
 from server.cli.engines import engines_app
 from server.cli.keys import keys_app
+from server.cli.logs import logs
 from server.cli.run import run
 from server.cli.serve import serve
 
@@ -39,6 +41,7 @@ def hearth(
 
 app.command()(serve)
 app.command()(run)
+app.command()(logs)
 app.command()(doctor)
 app.add_typer(models.models_app, name="models")
 app.command()(models.ps)
@@ -48,3 +51,4 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(batch_app, name="batch")
 engines_app.command("bundle")(bundle_engines)
 app.add_typer(engines_app, name="engines")
+app.command()(completion)
