@@ -39,7 +39,10 @@ def bundle_engines(
     ] = "manylinux_2_31_x86_64",
     part_size: Annotated[str, typer.Option(help="Size of each part: KiB, MiB, GiB, MB or GB.")] = "1GiB",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show which packages it would hold.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Only show which packages it would hold; pip may fetch them all the same."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -127,7 +127,8 @@ def _nothing_to_do(environment: EngineEnvironment) -> str | None:
     """Why nothing has to be installed. Gives an environment of a release before its place among the versions."""
     state = environment.state()
     if state is State.COMPLETE:
-        _change(environment, environment.adopt)
+        if not environment.pointer.is_symlink():
+            _change(environment, environment.adopt)
         return f"engines ({environment.flavour}) are up to date"
     current = environment.current()
     if state is State.OUTDATED and current is not None and environment.is_chosen():

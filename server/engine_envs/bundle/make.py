@@ -64,61 +64,80 @@ class BundleError(Exception):
 def make_bundle(order: BundleOrder, run: Runner, reporter: Reporter) -> list[Part]:
     """The parts that lie in `output` afterwards. Blocks, for gigabytes. Raises BundleError.
 
-    Wheels are collected beside the bundle first and kept there when a step fails, so that the next try goes on.
+    Wheels are collected beside the bundle and kept there when a step fails, so that the next try goes on. A bundle that
+    lies there already stays until the new one is packed.
     """
-    wheels = order.output / "wheels.unfinished"
-    wheels.mkdir(parents=True, exist_ok=True)
-    _remove_bundle(order.output)
-    collected = _collecting(order, wheels)
-    for number, (title, alternatives) in enumerate(collected, start=1):
-        reporter.step(number, len(collected) + 1, title)
+    work = order.output / "unfinished"
+    wheels, built = work / "wheels", work / "built"
+    collected = _collecting(order, wheels, built)
+    total = len(collected) + 2
+    reporter.step(1, total, "make wheels of what is published without")
+    _build(order, built, run, reporter)
+    for number, (title, alternatives) in enumerate(collected, start=2):
+        reporter.step(number, total, title)
         _run_one(title, alternatives, run, reporter)
-    _refuse_foreign(wheels)
-    reporter.step(len(collected) + 1, len(collected) + 1, "pack the bundle")
+    reporter.step(total, total, "pack the bundle")
+    _remove_bundle(order.output)
     parts = _pack(order, wheels)
-    shutil.rmtree(wheels)
+    shutil.rmtree(work)
     return parts
 
 
 def try_bundle(order: BundleOrder, run: Runner, reporter: Reporter) -> dict[str, str]:
-    """Name and version of every package that pip would collect, having loaded none but their metadata."""
-    wheels = order.output / "wheels.unfinished"
-    wheels.mkdir(parents=True, exist_ok=True)
-    title, build = _building(order, wheels)
-    _run_one(title, build, run, reporter)
+    """Name and version of every package of the engines. Raises BundleError.
+
+    Keeps none of them, but pip fetches wheels to read their metadata where the index does not offer it apart.
+    """
+    built, report = order.output / "built", order.output / "report.json"
+    sets = pip_sets(order.flavour, order.requirements)
+    reporter.step(1, len(sets) + 1, "make wheels of what is published without")
+    _build(order, built, run, reporter)
+    pip = (sys.executable, *_PIP, "install", "--dry-run", "--ignore-installed", "--report", str(report))
+    where = (
+        "--target",
+        str(order.output / "none"),
+        "--find-links",
+        str(built),
+        *order.target.pip_arguments(),
+    )
     found: dict[str, str] = {}
-    for number, item in enumerate(pip_sets(order.flavour, order.requirements), start=1):
-        report = order.output / "report.json"
-        pip = (sys.executable, *_PIP, "install", "--dry-run", "--ignore-installed", "--report", str(report))
-        where = ("--target", str(wheels / "none"), "--find-links", str(wheels))
-        command = (*pip, *where, *order.target.pip_arguments(), *item.arguments)
-        reporter.step(number, number, item.title)
-        _run_one(item.title, _with_index(command, item.other_index), run, reporter)
+    for number, item in enumerate(sets, start=2):
+        reporter.step(number, len(sets) + 1, item.title)
+        _run_one(item.title, _with_index((*pip, *where, *item.arguments), item.other_index), run, reporter)
         entries = json.loads(report.read_text(encoding="utf-8"))["install"]
         found |= {entry["metadata"]["name"]: entry["metadata"]["version"] for entry in entries}
-        report.unlink()
     return found
 
 
-def _collecting(order: BundleOrder, wheels: Path) -> list[tuple[str, tuple[Command, ...]]]:
-    where = ("--dest", str(wheels), "--find-links", str(wheels), *order.target.pip_arguments())
-    pip = (sys.executable, *_PIP, "download", "--progress-bar", "off", *where)
+def _collecting(order: BundleOrder, wheels: Path, built: Path) -> list[tuple[str, tuple[Command, ...]]]:
+    where = ("--dest", str(wheels), "--find-links", str(built), "--find-links", str(wheels))
+    pip = (sys.executable, *_PIP, "download", "--progress-bar", "off", *where, *order.target.pip_arguments())
     lock = ("--require-hashes", "-r", str(order.root / API_LOCK))
     engines = [
         (f"collect: {item.title}", _with_index((*pip, *item.arguments), item.other_index))
         for item in pip_sets(order.flavour, order.requirements)
     ]
-    return [
-        _building(order, wheels),
-        *engines,
-        ("collect the server's packages", ((*pip, *lock),)),
-    ]
+    return [*engines, ("collect the server's packages", ((*pip, *lock),))]
 
 
-def _building(order: BundleOrder, wheels: Path) -> tuple[str, tuple[Command, ...]]:
-    built = order.requirements_dir / BUILT_FILE
-    command = (sys.executable, *_PIP, "wheel", "--no-deps", "--wheel-dir", str(wheels), "-r", str(built))
-    return "make wheels of what is published without", (command,)
+def _build(order: BundleOrder, built: Path, run: Runner, reporter: Reporter) -> None:
+    """Wheels of pure Python, in an empty folder: one with compiled code would fit this machine only."""
+    shutil.rmtree(built, ignore_errors=True)
+    built.mkdir(parents=True)
+    requirements = order.requirements_dir / BUILT_FILE
+    command = (
+        sys.executable,
+        *_PIP,
+        "wheel",
+        "--no-deps",
+        "--wheel-dir",
+        str(built),
+        "-r",
+        str(requirements),
+    )
+    _run_one("make wheels", (command,), run, reporter)
+    if others := [file.name for file in built.iterdir() if not file.name.endswith("-none-any.whl")]:
+        raise BundleError(f"not of pure Python, so built for this machine only: {', '.join(others)}")
 
 
 def _with_index(command: Command, other_index: str | None) -> tuple[Command, ...]:
@@ -134,13 +153,6 @@ def _run_one(title: str, alternatives: Sequence[Command], run: Runner, reporter:
 
     if not any(run(command, on_line) == 0 for command in alternatives):
         raise BundleError(f"could not {title.removeprefix('collect: ')}", tail)
-
-
-def _refuse_foreign(wheels: Path) -> None:
-    """A wheel that was built here with compiled code fits this machine only."""
-    others = [file.name for file in wheels.iterdir() if file.name.endswith("-linux_x86_64.whl")]
-    if others:
-        raise BundleError(f"built here, and not for the target: {', '.join(others)}")
 
 
 def _remove_bundle(output: Path) -> None:

@@ -7,14 +7,16 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from server.engine_envs.bundle import TargetError, parse_target
+from server.engine_envs.bundle import BundleError, BundleOrder, TargetError, parse_target, try_bundle
 from server.engine_envs.bundle.installer import JoinedParts
 from server.engine_envs.bundle.parts import PartWriter
-from tests.fakes.tiny_checkout import API_PACKAGE, ENGINE_PACKAGE, TinyCheckout
+from tests.fakes.tiny_checkout import API_PACKAGE, ENGINE_PACKAGE, ROOT, TinyCheckout
+from tests.server.engine_envs.test_install import Heard
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 TIMEOUT_S = 120
@@ -226,3 +228,14 @@ def test_what_is_cut_can_be_joined(tmp_path: Path, size: int) -> None:
     with io.BufferedReader(JoinedParts([tmp_path / part.path for part in writer.parts])) as joined:
         assert joined.read() == content
     assert sum(part.size_bytes for part in writer.parts) == size
+
+
+def test_package_that_can_only_be_built_for_this_machine_is_refused(tmp_path: Path) -> None:
+    def build(command: tuple[str, ...], on_line: Callable[[str], None]) -> int:
+        (Path(command[command.index("--wheel-dir") + 1]) / "x-1-cp312-cp312-linux_x86_64.whl").touch()
+        return 0
+
+    order = BundleOrder(ROOT, "cpu", parse_target("3.12", "manylinux_2_31_x86_64"), 1, tmp_path)
+
+    with pytest.raises(BundleError, match="for this machine only: x-1-cp312"):
+        try_bundle(order, build, Heard())
