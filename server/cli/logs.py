@@ -77,13 +77,13 @@ def _writer(*, width: int, is_alone: bool, is_raw: bool) -> Callable[[str, str],
 
 
 def readable(text: str) -> str:
-    """A line of JSON as `time level event key=value`; any other as it is."""
+    """A line of JSON as `time level event key=value`; of a progress bar that wrote over itself what stood last."""
     try:
         fields = json.loads(text) if text.startswith("{") else None
     except ValueError:
         fields = None
     if not isinstance(fields, dict):
-        return text
+        return text.rpartition("\r")[2]
     first = [str(fields[name]) for name in _FIRST_FIELDS if name in fields]
     rest = [f"{name}={_shown(value)}" for name, value in fields.items() if name not in _FIRST_FIELDS]
     return " ".join([*first, *rest])

@@ -148,6 +148,7 @@ def test_server_comes_first(folder: Path) -> None:
     ("text", "expected"),
     [
         ("no JSON", "no JSON"),
+        ("weights:  0%\rweights: 100%", "weights: 100%"),
         ('{"cut', '{"cut'),
         ('{"event": "a.b", "n": 1, "why": "two words"}', 'a.b n=1 why="two words"'),
     ],
