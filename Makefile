@@ -38,6 +38,7 @@ bench: $(DEV) ## Measure this server
 	@$(HEARTH) engines install
 	$(BIN)/python scripts/bench.py
 	$(BIN)/python scripts/bench_modalities.py
+	$(BIN)/python scripts/bench_batches.py
 
 lock: ## Resolve the locked requirements again (needs uv)
 	echo 'setuptools>=80' | $(LOCK) pyproject.toml - -o requirements.lock

@@ -21,7 +21,7 @@ from benchmark import chart, processes, report, servers, stamp, workload
 from benchmark.report import Run, Sample
 
 from server.engine_envs import python_for
-from server.settings import load_settings
+from server.settings_sources import load_settings
 
 FOLDER = Path(".hearth/bench")
 DOCS = servers.ROOT / "docs"

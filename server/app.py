@@ -35,6 +35,7 @@ from server.http.readiness import Readiness
 from server.http.uploads import Spool, UploadRoute
 from server.idempotency import Idempotency
 from server.keys import KeyRing
+from server.measurements import Measurements
 from server.media import open_media
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
@@ -47,6 +48,7 @@ from server.store.database import Database
 from server.telemetry import Metrics
 from server.webhooks import WebhookSender
 from server.workers.backoff import RestartPolicy
+from server.workers.devices import read_memory
 from server.workers.launch import Launcher
 from server.workers.process import Timeouts
 from server.workers.supervisor import Supervisor
@@ -58,11 +60,15 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
     router = Router(backends)
     metrics = Metrics(models=router.frontends, backends=catalog.backends)
     launcher = Launcher(settings.data_dir, lambda engine: python_for(engine, settings))
+    estimates = estimate_memory(backends)
+    measurements = Measurements(keys.store, backends)
     supervisor = Supervisor(
         backends,
         launcher.plan,
         policy=RestartPolicy(max_deaths=settings.max_restarts),
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
+        memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known),
+        on_peak=measurements.tell,
     )
     database = Database(keys.store, on_commit=metrics.count_commit)
     disk = DiskGuard(settings.files_folder, settings.min_free_bytes)
@@ -94,7 +100,8 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         keys=keys,
         media=media,
         metrics=metrics,
-        estimates=estimate_memory(backends),
+        estimates=estimates,
+        measurements=measurements,
         remote=remote,
         uploads=uploads,
         database=database,
@@ -127,6 +134,7 @@ def create_app(services: Services) -> FastAPI:
             asyncio.create_task(services.files.run(), name="files.run"),
             asyncio.create_task(services.upkeep.run(), name="batches.upkeep"),
             asyncio.create_task(services.backups.run(), name="backups.run"),
+            asyncio.create_task(services.measurements.run(services.database), name="measurements.run"),
         ]
         try:
             async with services.supervisor:
@@ -137,6 +145,7 @@ def create_app(services: Services) -> FastAPI:
                     await _end(batches)
         finally:
             await _end(*tasks)
+            await services.measurements.store(services.database)
             await asyncio.to_thread(services.database.close)
             await asyncio.to_thread(services.keys.close)
 

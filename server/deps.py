@@ -21,6 +21,7 @@ from server.http.readiness import Readiness
 from server.http.uploads import Spool
 from server.idempotency import Idempotency
 from server.keys import KeyRing
+from server.measurements import Measurements
 from server.media import MediaStore
 from server.remote import RemoteFiles
 from server.settings import Settings
@@ -54,6 +55,7 @@ class Services:
     batches: Batches
     runner: BatchRunner
     upkeep: Upkeep
+    measurements: Measurements
     backups: Backups
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)

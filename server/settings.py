@@ -1,17 +1,11 @@
-"""Every setting of the server, read once from the environment and an optional TOML file. Knows no other
-module.
+"""Every setting of the server: names, types, defaults, what they mean. Knows no other module.
 
-`HEARTH_PORT=9000` sets `port`; `HEARTH_SETTINGS_FILE` names the file. The environment wins over the file.
-Whatever is wrong is reported together, and a name that does not exist is an error, not ignored.
+How they are read is in `settings_sources.py`.
 """
 
-import difflib
 import ipaddress
-import os
-import tomllib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -22,24 +16,13 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
-    ValidationError,
     field_validator,
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 PREFIX = "HEARTH_"
-FILE_VARIABLE = "HEARTH_SETTINGS_FILE"
-CLIENT_KEY_VARIABLE = "HEARTH_API_KEY"  # the command line's own, no setting of the server
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-
-
-class SettingsError(Exception):
-    """The configuration cannot be used; `problems` holds one sentence per fault."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
 
 
 class Settings(BaseModel):
@@ -139,6 +122,13 @@ class Settings(BaseModel):
     )
     keep_alive_timeout_s: PositiveInt = Field(75, description="An idle connection is closed after this time.")
     heartbeat_timeout_s: PositiveFloat = Field(10.0, description="A worker silent for this long is killed.")
+    ram_budget_bytes: PositiveInt | None = Field(
+        None,
+        description="Host memory for models; by default all of the machine's but a tenth, at least 2 GiB.",
+    )
+    gpu_memory_share: float = Field(
+        0.95, gt=0, le=1, description="Share of a GPU's memory that models may hold together."
+    )
     max_restarts: PositiveInt = Field(
         5, description="Deaths of a worker in five minutes after which it stays stopped."
     )
@@ -223,21 +213,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: Any) -> Settings:
-    """The settings of this process; `overrides` (the command line) win over all. Raises SettingsError."""
-    problems: list[str] = []
-    from_environment = _environment_values(environ, problems)
-    from_file = _file_values(environ.get(FILE_VARIABLE), problems)
-    values = from_file | from_environment | overrides
-    try:
-        settings = Settings(**values)
-    except ValidationError as error:
-        problems += [_describe(problem, from_environment, from_file) for problem in error.errors()]
-    if problems:
-        raise SettingsError(problems)
-    return settings
-
-
 def check_binding(settings: Settings, has_keys: bool) -> list[str]:
     """What forbids listening on `settings.host`; empty if nothing does."""
     if settings.is_loopback:
@@ -253,46 +228,3 @@ def check_binding(settings: Settings, has_keys: bool) -> list[str]:
             f" {PREFIX}BEHIND_TLS_PROXY=true"
         )
     return problems
-
-
-def _environment_values(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, value in environ.items():
-        if not name.startswith(PREFIX) or name in (FILE_VARIABLE, CLIENT_KEY_VARIABLE):
-            continue
-        key = name.removeprefix(PREFIX).lower()
-        if key in Settings.model_fields:
-            values[key] = value
-        else:
-            problems.append(f"{name}: no such setting{_nearest(key, prefix=PREFIX)}")
-    return values
-
-
-def _file_values(path: str | None, problems: list[str]) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{FILE_VARIABLE}: cannot read {path}: {type(error).__name__}")
-        return {}
-    except tomllib.TOMLDecodeError as error:
-        problems.append(f"{path}: {error}")
-        return {}
-    for key in values.keys() - Settings.model_fields.keys():
-        problems.append(f"{path}: {key}: no such setting{_nearest(key)}")
-        del values[key]
-    return values
-
-
-def _nearest(key: str, prefix: str = "") -> str:
-    close = difflib.get_close_matches(key, Settings.model_fields, n=1)
-    if not close:
-        return ""
-    return f", did you mean {prefix + close[0].upper() if prefix else close[0]}?"
-
-
-def _describe(problem: Mapping[str, Any], environment: Mapping[str, Any], file: Mapping[str, Any]) -> str:
-    key = str(problem["loc"][0])
-    source = f"{PREFIX}{key.upper()}" if key in environment else f"{key} in the file" if key in file else key
-    return f"{source}: {problem['msg']}"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from traceback import extract_tb
+from types import MappingProxyType
 from typing import TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -137,6 +138,16 @@ class Metrics:
         )
         self._restarts = self._counter("hearth_worker_restarts_total", "Workers started again", "backend_id")
         self._restarts_seen: dict[str, int] = {}
+        self._sizes = self._gauge("hearth_backend_memory_bytes", "Memory held by the backend", "backend_id")
+        self._evictions = self._counter(
+            "hearth_evictions_total",
+            "Idle backends stopped to make room or by their time",
+            "backend_id",
+            "cause",
+        )
+        self._evictions_seen: dict[tuple[str, str], int] = {}
+        self._budgets = self._gauge("hearth_device_budget_bytes", "What models may hold together", "device")
+        self._used = self._gauge("hearth_device_used_bytes", "What models hold, or were granted", "device")
         self._disconnects = self._counter(
             "hearth_disconnects_total", "Clients that left before their answer ended"
         )
@@ -165,15 +176,32 @@ class Metrics:
         self._first_tokens.labels(_bounded(model, self._models)).observe(seconds)
 
     def set_backend(
-        self, backend_id: str, *, is_healthy: bool, in_flight: int, is_given_up: bool, restarts: int
+        self,
+        backend_id: str,
+        *,
+        is_healthy: bool,
+        in_flight: int,
+        is_given_up: bool,
+        restarts: int,
+        size_bytes: int = 0,
+        evictions: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """How a backend is now; `restarts` is the number since the server's start."""
+        """How a backend is now; `restarts` and `evictions` (by cause) are numbers since the server's start."""
         backend_id = _bounded(backend_id, self._backends)
         self._health.labels(backend_id).set(is_healthy)
         self._in_flight.labels(backend_id).set(in_flight)
         self._breaker.labels(backend_id).set(is_given_up)
         self._restarts.labels(backend_id).inc(restarts - self._restarts_seen.get(backend_id, 0))
         self._restarts_seen[backend_id] = restarts
+        self._sizes.labels(backend_id).set(size_bytes)
+        for cause, number in evictions.items():
+            seen = self._evictions_seen.get((backend_id, cause), 0)
+            self._evictions.labels(backend_id, cause).inc(number - seen)
+            self._evictions_seen[backend_id, cause] = number
+
+    def set_device(self, device: str, *, budget_bytes: int, used_bytes: int) -> None:
+        self._budgets.labels(device).set(budget_bytes)
+        self._used.labels(device).set(used_bytes)
 
     def count_disconnect(self) -> None:
         self._disconnects.inc()

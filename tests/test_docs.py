@@ -18,7 +18,8 @@ from server.catalog import read_catalog
 from server.errors import OUTWARD
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.routes import ROUTERS as NATIVE_ROUTERS
-from server.settings import CLIENT_KEY_VARIABLE, FILE_VARIABLE, PREFIX, Settings
+from server.settings import PREFIX, Settings
+from server.settings_sources import CLIENT_KEY_VARIABLE, FILE_VARIABLE
 from server.telemetry import Metrics
 from server.workers.status import WorkerState
 

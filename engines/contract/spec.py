@@ -52,12 +52,19 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_timeout_s: PositiveSeconds = 600.0
 
 
+KeepAlive = Annotated[int, msgspec.Meta(ge=-1)] | Annotated[str, msgspec.Meta(pattern=r"^\d{1,6}[smh]$")]
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
 class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One loadable model. `weights` is an absolute path once the catalog has read the file; `id` starts with `be_`.
 
     `context_window` is in tokens: of prompt and answer for a chat model, of one input for embeddings and reranking;
     models of sound and pictures have none. Some licences bind whoever runs the model: `accept_license` says that the
     operator has read it; an engine that knows such a model does not load it otherwise.
+
+    When memory is short, models of lower `priority` give way first and `pinned` ones never. `keep_alive` is how long an
+    unused model stays loaded: `5m`, `90s`, seconds as a number, 0 not at all, -1 until its memory is needed.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^be_[a-z0-9_]+$")]
@@ -73,8 +80,18 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     device: Annotated[str, msgspec.Meta(pattern=r"^(auto|cpu|cuda(:\d+(,\d+)*)?)$")] = "auto"
     preload: bool = False
+    keep_alive: KeepAlive = -1
+    pinned: bool = False
+    priority: int = 0
     allowed_files: dict[str, str] = {}
     options: dict[str, Any] = {}
+
+    @property
+    def keep_alive_s(self) -> float | None:
+        """None: for as long as there is room."""
+        if isinstance(self.keep_alive, str):
+            return float(self.keep_alive[:-1]) * _SECONDS[self.keep_alive[-1]]
+        return None if self.keep_alive < 0 else float(self.keep_alive)
 
     @property
     def text_window(self) -> int:

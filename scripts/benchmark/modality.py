@@ -12,7 +12,7 @@ from benchmark.client import Body
 from benchmark.comparison import Row
 from benchmark.contestants import BARE, HEARTH, Contestant, OverHttp, Read, Work, bare
 from server.engine_envs import python_for
-from server.settings import load_settings
+from server.settings_sources import load_settings
 
 CONFIGS = servers.ROOT / "model_configs"
 

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-TIMEOUT_S = 15.0
+TIMEOUT_S = 5.0
 
 
 class Unanswered(Exception):

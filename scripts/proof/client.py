@@ -28,7 +28,9 @@ from proof.progress import Progress
 from proof.workload import Submission
 
 POLL_S = 0.03
-PASSING = (409, 429, 500, 502, 503, 507)
+PASSING = (409, 429, 503, 507)
+MOST_FAILURES = 20  # answers of 500 to one call; a disk that fails may cause some
+MOST_UNANSWERED = 300  # tries of one call; no server stays away for so long
 
 
 class GaveUp(Exception):
@@ -76,7 +78,7 @@ class Client:
         )
         key = f"batch-{submission.name}-{self.chance.getrandbits(64):x}"
         batch_id = self._submit(submission.name, source, key, num_calls)
-        while self.chance.random() < 0.2:
+        while self.chance.random() < 0.4:
             self._submit(submission.name, source, key, None)
         return batch_id
 
@@ -151,21 +153,26 @@ class Client:
         num_calls: int | None = None,
     ) -> Answer:
         """Ask until answered."""
-        while num_calls is None or num_calls > 0:
-            num_calls = None if num_calls is None else num_calls - 1
+        unanswered = failures = 0
+        while unanswered < (num_calls or MOST_UNANSWERED):
             try:
                 answer = ask(self.chance.choice(self._servers))
-            except Unanswered:
-                self._pause()
-                continue
-            if answer.status in accepted:
-                return answer
-            if answer.status not in PASSING:
+            except Unanswered as error:
+                unanswered += 1
+                text = f"often unanswered: {error}"
+            else:
+                if answer.status in accepted:
+                    return answer
                 text = f"{answer.status}: {answer.content[:300].decode(errors='replace')}"
-                self._journal.write(Surprise(text))
-                raise GaveUp(text)
+                failures += answer.status == 500
+                if answer.status not in (*PASSING, 500) or failures > MOST_FAILURES:
+                    break
             self._pause()
-        raise Unacknowledged
+        else:
+            if num_calls is not None:
+                raise Unacknowledged
+        self._journal.write(Surprise(text))
+        raise GaveUp(text)
 
     def _note(self, data: dict[str, Any], server: Address) -> Observed:
         seen = observed(data, str(server.port))

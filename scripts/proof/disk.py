@@ -46,8 +46,16 @@ class Disk:
         """Fail every call after so many syncs, until the power is cut."""
         self._control.write_text(f"stop {num_syncs}")
 
+    def go_on(self) -> None:
+        """Forget `stop_after`."""
+        self._control.write_text("go")
+
+    @property
+    def is_stopped(self) -> bool:
+        return bool(self.figures()["is_stopped"])
+
     def figures(self) -> dict[str, int]:
-        """`syncs`, `cuts` and `writes` so far."""
+        """`syncs`, `cuts` and `writes` so far, `is_stopped` now."""
         found: dict[str, int] = json.loads(self._control.read_text())
         return found
 

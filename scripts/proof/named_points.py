@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +30,7 @@ _LONG = timedelta(days=2)
 
 
 class Stage:
-    """What scenarios use: one server, and a client that insists."""
+    """What scenarios use: one server with its models, and a client that insists."""
 
     def __init__(self, site: Site, journal: Journal, *, seed: int) -> None:
         self.site = site
@@ -39,10 +39,14 @@ class Stage:
         self.many = Workload(seed + 1, [SLOW], num_lines=(120, 120), prefix="m")
         self.ends = threading.Event()
         self.client = self._client(journal)
+        site.add_backend(FAST, 0.0)
+        site.add_backend(SLOW, 0.1)
 
-    def aside(self) -> Client:
-        """A client whose batches may go, so nothing of them is written down."""
-        return self._client(Journal(self.journal.path.with_name("aside.jsonl")))
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[Client]:
+        """A client whose batches may go, so that the checker must not know them."""
+        with contextlib.closing(Journal(self.journal.path.with_name("aside.jsonl"))) as journal:
+            yield self._client(journal)
 
     def _client(self, journal: Journal) -> Client:
         return Client([self.site], journal, Progress(), seed=1, ends=self.ends)
@@ -78,14 +82,13 @@ def await_all(stage: Stage) -> None:
 
 def leave_what_is_swept(stage: Stage) -> None:
     """Files and batches whose time is over at the next start, beside those that stay."""
-    aside = stage.aside()
-    for _ in range(2):
-        batch_id = aside.submit(stage.few.draw())
-        aside.watch(batch_id, has_ended)
+    with stage.aside() as aside:
+        batches = [aside.submit(stage.few.draw()) for _ in range(2)]
+        for batch_id in batches:
+            aside.watch(batch_id, has_ended)
+    for batch_id in batches:
         _move_times(stage, -_LONG, "UPDATE batches SET kept_until = :time WHERE id = :id", batch_id)
         _move_times(stage, -_LONG, "UPDATE files SET expires_at = :time WHERE batch_id = :id", batch_id)
-        stage.site.start()
-    stage.site.kill()
 
 
 def _move_times(stage: Stage, by: timedelta, statement: str, batch_id: str) -> None:
@@ -132,10 +135,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
         site = Site(nursery, folder)
-        site.add_backend(FAST, 0.0)
-        site.add_backend(SLOW, 0.1)
+        stage = Stage(site, journal, seed=seed)
         with running(site):
-            stage = Stage(site, journal, seed=seed)
             for point in points:
                 for name in SCENARIOS if is_long else [_OWN_SCENARIO.get(point, "complete")]:
                     number = _repeat(stage, point, SCENARIOS[name], cap)
@@ -160,26 +161,38 @@ def _repeat(stage: Stage, point: str, scenario: Scenario, cap: int) -> int:
 def _is_killed(stage: Stage, failpoint: str, scenario: Scenario) -> bool:
     """Act with the point armed; once killed, the server is started without it and the scenario goes on."""
     is_killed = not _start(stage, failpoint)
-    acting = threading.Thread(target=_act, args=(stage, scenario), daemon=True)
-    acting.start()
-    deadline = time.monotonic() + SCENARIO_S
-    while acting.is_alive() and time.monotonic() < deadline:
+
+    def look_after() -> None:
+        nonlocal is_killed
         if not stage.site.is_running:
             stage.journal.write(Struck("server", failpoint.partition(":")[0]))
             is_killed = True
             stage.site.start()
-        acting.join(0.01)
-    if acting.is_alive():
-        stage.journal.write(Surprise(f"{failpoint}: not through after {SCENARIO_S:.0f} s"))
-        stage.ends.set()
-        acting.join()
-        stage.ends.clear()
+
+    act(stage, scenario.act, look_after, name=failpoint)
     return is_killed
 
 
-def _act(stage: Stage, scenario: Scenario) -> None:
-    with contextlib.suppress(GaveUp):
-        scenario.act(stage)
+def act(
+    stage: Stage, scenario: Callable[[Stage], None], look_after: Callable[[], None], *, name: str
+) -> None:
+    """Carry the scenario through in a thread, calling `look_after` all the time."""
+
+    def carry_through() -> None:
+        with contextlib.suppress(GaveUp):
+            scenario(stage)
+
+    acting = threading.Thread(target=carry_through, daemon=True)
+    acting.start()
+    deadline = time.monotonic() + SCENARIO_S
+    while acting.is_alive() and time.monotonic() < deadline:
+        look_after()
+        acting.join(0.005)
+    if acting.is_alive():
+        stage.journal.write(Surprise(f"{name}: not through after {SCENARIO_S:.0f} s"))
+        stage.ends.set()
+        acting.join()
+        stage.ends.clear()
 
 
 def _start(stage: Stage, failpoint: str | None) -> bool:

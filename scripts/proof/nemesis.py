@@ -32,10 +32,16 @@ class Nemesis:
         self._disk = disk
         self._worker_deaths = 0
         self._num_stuck = 0
+        self._is_measured = False
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the server was given up."""
+        return self._num_stuck >= MOST_STUCK
 
     def strike(self, num_strikes: int, goes_on: Callable[[int], bool]) -> None:
         """The server is ready before and after. `goes_on` is told how many are left. Raises NotReadyError."""
-        while num_strikes > 0 and self._num_stuck < MOST_STUCK and goes_on(num_strikes):
+        while num_strikes > 0 and not self.is_stuck and goes_on(num_strikes):
             self._wait_for_a_moment()
             kind = self._choose()
             if kind in ("worker", "pause") and not self._hit_a_worker(kind):
@@ -48,13 +54,13 @@ class Nemesis:
         self.measure_resumption()
 
     def measure_resumption(self) -> None:
-        """Wait for the first line that is recorded after the start."""
-        if self._progress.wait(RESUME_S):
-            self._journal.write(Resumed(max(0.0, time.monotonic() - self._site.ready_at)))
-            self._num_stuck = 0
-        else:
-            self._journal.write(Resumed(None))
-            self._num_stuck += 1
+        """Once a life: wait for the first line that is recorded in it."""
+        if self._is_measured:
+            return
+        self._is_measured = True
+        moved_at = self._progress.wait(RESUME_S)
+        self._journal.write(Resumed(None if moved_at is None else max(0.0, moved_at - self._site.ready_at)))
+        self._num_stuck = 0 if moved_at is not None else self._num_stuck + 1
 
     def _choose(self) -> str:
         if self._disk is not None:
@@ -111,4 +117,5 @@ class Nemesis:
             if self._disk is not None:
                 self._disk.cut_power()
         self._progress.restart()
+        self._is_measured = False
         self._site.start()

@@ -17,6 +17,7 @@ from proof.workload import Workload
 MODELS = {"fake/fast": 0.002, "fake/slow": 0.01}
 NUM_CLIENTS = 3
 SETTLE_S = 60.0
+STUCK_SETTLE_S = 5.0
 
 
 def run(
@@ -45,17 +46,19 @@ def run(
                 tell(left)
                 return crowd.is_working
 
+            nemesis = Nemesis(site, journal, progress, seed=seed, disk=disk)
             try:
-                Nemesis(site, journal, progress, seed=seed, disk=disk).strike(num_strikes, goes_on)
+                nemesis.strike(num_strikes, goes_on)
             except NotReadyError as error:
                 journal.write(Surprise(f"the server did not start: {error}"))
-            crowd.finish(SETTLE_S)
-            _read_over_a_restart(site, journal)
+            settle_s = STUCK_SETTLE_S if nemesis.is_stuck else SETTLE_S
+            crowd.finish(settle_s)
+            _read_over_a_restart(site, journal, settle_s)
         journal.flush()
         return check(read(journal.path))
 
 
-def _read_over_a_restart(site: Site, journal: Journal) -> None:
+def _read_over_a_restart(site: Site, journal: Journal, settle_s: float) -> None:
     for _ in itertools.repeat(None, 2):
         if site.is_running:
             site.stop()
@@ -64,7 +67,7 @@ def _read_over_a_restart(site: Site, journal: Journal) -> None:
         except NotReadyError as error:
             journal.write(Surprise(f"the server did not start: {error}"))
             return
-        read_everything([site], journal, timeout_s=SETTLE_S)
+        read_everything([site], journal, timeout_s=settle_s)
 
 
 @contextlib.contextmanager

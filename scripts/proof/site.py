@@ -94,6 +94,7 @@ class Site:
     ) -> None:
         self.folder = folder
         self.data_dir = data_dir or folder / "data"
+        folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "server.log"
         self.port = free_port()
         self.key = ""

@@ -3,7 +3,7 @@
     python -m proof.unsynced MOUNTPOINT
 
 Orders are written to the file `.power_cut` at its root: `drop` loses all that was not synced, `tear 17` a part of
-it (17 is the seed), `stop 5` makes everything fail after five more syncs, until the next cut. Reading it gives
+it (17 is the seed), `stop 5` makes everything fail after five more syncs, until the next cut or `go`. Reading it gives
 figures in JSON. Nothing is cached by the kernel, so a mapped file cannot be shared; SQLite needs that in WAL mode only.
 """
 
@@ -122,7 +122,8 @@ class UnsyncedFileSystem(mfusepy.Operations):  # type: ignore[misc]  # the packa
 
     def read(self, path: str | None, size: int, offset: int, fh: int) -> bytes:
         if fh == _CONTROL_HANDLE:
-            return json.dumps(self._figures).encode()[offset : offset + size]
+            figures = self._figures | {"is_stopped": int(self._is_stopped)}
+            return json.dumps(figures).encode()[offset : offset + size]
         return bytes(self._file(fh).content[offset : offset + size])
 
     def write(self, path: str | None, data: bytes, offset: int, fh: int) -> int:
@@ -160,15 +161,17 @@ class UnsyncedFileSystem(mfusepy.Operations):  # type: ignore[misc]  # the packa
             self._syncs_left -= 1
 
     def _obey(self, order: str, number: str = "0") -> None:
-        if order == "stop":
-            self._syncs_left = int(number)
-            return
-        self.tree.power_cut(random.Random(int(number)) if order == "tear" else None)
-        self._syncs_left = None
-        self._figures["cuts"] += 1
+        self._syncs_left = int(number) if order == "stop" else None
+        if order in ("drop", "tear"):
+            self.tree.power_cut(random.Random(int(number)) if order == "tear" else None)
+            self._figures["cuts"] += 1
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._syncs_left is not None and self._syncs_left <= 0
 
     def _alive(self) -> Tree:
-        if self._syncs_left is not None and self._syncs_left <= 0:
+        if self._is_stopped:
             raise OSError(errno.EIO, "the power is gone")
         return self.tree
 

@@ -9,7 +9,8 @@ import httpx
 import typer
 
 from server.cli.terminal import fail, load_settings_or_fail
-from server.settings import CLIENT_KEY_VARIABLE, Settings
+from server.settings import Settings
+from server.settings_sources import CLIENT_KEY_VARIABLE
 
 TIMEOUT_S = 30.0
 STREAM_TIMEOUT_S = 600.0  # a cold model may take minutes to its first word

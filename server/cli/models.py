@@ -57,6 +57,49 @@ def stop(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) ->
     _change(backend, "stop", api_key, as_json)
 
 
+def pin(
+    backend: BackendId,
+    off: Annotated[bool, typer.Option("--off", help="Let it give way to others again.")] = False,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a backend loaded, whatever else wants its memory."""
+    _change(backend, "unpin" if off else "pin", api_key, as_json)
+
+
+def plan(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Show what loading a backend would take and whom it would displace. Nothing is done."""
+    item = call("GET", f"/v1/backends/{backend}/plan", api_key)
+    if as_json:
+        print_json(item)
+        return
+    where = ", ".join(item["devices"])
+    source = "measured" if item["is_measured"] else "reckoned"
+    print(f"{backend}: {item['verdict']}; needs {gibibytes(item['need_bytes'])} on {where} ({source})")
+    if item["evicts"]:
+        print(f"  would displace {', '.join(item['evicts'])}")
+    if item["detail"]:
+        print(f"  {item['detail']}")
+    if item["load_s"] is not None:
+        print(f"  the last load took {item['load_s']:.1f} s")
+
+
+def devices(api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Show the memory of the machine and of its GPUs, and who holds it."""
+    items = call("GET", "/v1/devices", api_key)["items"]
+    if as_json:
+        print_json(items)
+        return
+    titles = ("DEVICE", "BUDGET", "USED", "FREE", "HELD BY", "WAITING")
+    print_table(titles, map(_device_row, items), "The server has no devices.")
+
+
+def _device_row(item: Mapping[str, Any]) -> tuple[str | None, ...]:
+    held = [f"{one['backend_id']} {gibibytes(one['size_bytes'])}" for one in item["holdings"]]
+    sizes = (gibibytes(item[name]) for name in ("budget_bytes", "used_bytes", "free_bytes"))
+    return (item["device"], *sizes, ", ".join(held) or None, ", ".join(item["waiting"]) or None)
+
+
 def _change(backend: str, action: str, api_key: str | None, as_json: bool) -> None:
     item = call("POST", f"/v1/backends/{backend}/{action}", api_key)
     if as_json:

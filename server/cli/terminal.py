@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.settings import Settings, SettingsError, load_settings
+from server.settings import Settings
+from server.settings_sources import SettingsError, load_settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

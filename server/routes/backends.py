@@ -1,7 +1,8 @@
-"""GET /v1/backends, POST /v1/backends/{backend_id}/load and /stop: what runs, for those who manage models."""
+"""GET /v1/backends, POST /v1/backends/{backend_id}/load, /stop, /pin and /unpin: for those who manage models."""
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Path, Request
 
 from engines.contract.errors import ErrorCode
@@ -45,6 +46,37 @@ async def stop_backend(request: Request, backend_id: _BackendId) -> Json:
     return _accepted(request, hub, spec)
 
 
+@router.get("/v1/backends/{backend_id}/plan")
+async def plan_backend(request: Request, backend_id: _BackendId) -> Json:
+    """What loading the backend would take and do as things are now: whether it fits, who would give way.
+
+    Nothing is done. Needs `models:manage`.
+    """
+    hub, spec = _managed(request, backend_id)
+    return Json(success(msgspec.structs.asdict(hub.supervisor.plan(spec.id)), request_id(request)))
+
+
+@router.post("/v1/backends/{backend_id}/pin")
+async def pin_backend(request: Request, backend_id: _BackendId) -> Json:
+    """Once it is loaded the backend stays so: it gives way to no other and is not stopped for being idle.
+
+    Holds until the server ends or `unpin`; `pinned` in its file is for ever. Needs `models:manage`.
+    """
+    return _set_pin(request, backend_id, is_pinned=True)
+
+
+@router.post("/v1/backends/{backend_id}/unpin")
+async def unpin_backend(request: Request, backend_id: _BackendId) -> Json:
+    """The backend may give way to others again. Needs `models:manage`."""
+    return _set_pin(request, backend_id, is_pinned=False)
+
+
+def _set_pin(request: Request, backend_id: str, *, is_pinned: bool) -> Json:
+    hub, spec = _managed(request, backend_id)
+    hub.supervisor.pin(spec.id, is_pinned)
+    return _card(request, hub, spec, 200)
+
+
 def _managed(request: Request, backend_id: str) -> tuple[Services, BackendSpec]:
     require(request, Permission.MODELS_MANAGE)
     hub = services(request)
@@ -55,5 +87,9 @@ def _managed(request: Request, backend_id: str) -> tuple[Services, BackendSpec]:
 
 
 def _accepted(request: Request, hub: Services, spec: BackendSpec) -> Json:
+    return _card(request, hub, spec, 202)
+
+
+def _card(request: Request, hub: Services, spec: BackendSpec, status: int) -> Json:
     states = {state.backend_id: state for state in hub.supervisor.snapshot()}
-    return Json(success(backend_card(spec, states.get(spec.id)), request_id(request)), status_code=202)
+    return Json(success(backend_card(spec, states.get(spec.id)), request_id(request)), status_code=status)

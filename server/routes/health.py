@@ -49,5 +49,11 @@ async def metrics(request: Request) -> Response:
             in_flight=status.in_flight,
             is_given_up=status.state == "failed",
             restarts=status.restarts,
+            size_bytes=status.device_bytes or status.rss_bytes or 0,
+            evictions=status.evictions,
+        )
+    for device in found.supervisor.devices():
+        found.metrics.set_device(
+            device.device, budget_bytes=device.budget_bytes, used_bytes=device.used_bytes
         )
     return Response(found.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -136,3 +136,14 @@ idempotency_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index("idempotency_keys_by_age", "created_at"),
 )
+
+memory_peaks = (
+    Table(  # what a backend held at most on each of its devices; fingerprint: of what that depends on
+        "memory_peaks",
+        metadata,
+        Column("backend_id", String(100), primary_key=True),
+        Column("fingerprint", String(64), nullable=False),
+        Column("size_bytes", BigInteger, nullable=False),
+        Column("measured_at", UtcDateTime, nullable=False),
+    )
+)

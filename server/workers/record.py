@@ -1,9 +1,13 @@
 """What the scheduler knows of one backend, and how many of its places batches may take. Pure."""
 
 import math
+from collections.abc import Iterator
 
+from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
+from server.workers.actions import failed, overloaded, still_loading
 from server.workers.backoff import DeathRecord, RestartPolicy
+from server.workers.pacing import Pace
 from server.workers.status import WorkerState
 
 BATCH_QUEUE_FACTOR = 2  # batch requests that may wait for each place of the backend
@@ -12,8 +16,26 @@ BATCH_QUEUE_FACTOR = 2  # batch requests that may wait for each place of the bac
 class Record:
     """All that is known about one backend. Only the scheduler writes it."""
 
-    def __init__(self, spec: BackendSpec, policy: RestartPolicy, now: float) -> None:
+    def __init__(
+        self,
+        spec: BackendSpec,
+        policy: RestartPolicy,
+        now: float,
+        *,
+        devices: tuple[str, ...] = ("cpu",),
+        need_bytes: int = 0,
+    ) -> None:
         self.spec = spec
+        self.devices = devices
+        self.need_bytes = (
+            need_bytes  # on each of its devices: reckoned before the first load, measured after it
+        )
+        self.is_measured = False
+        self.is_held_up = False  # queued, and waits for another load or for memory, not for a time
+        self.is_pinned = spec.pinned
+        self.evictions: dict[str, int] = {}  # by cause
+        self.load_s: float | None = None  # of the last load
+        self.last_used_at = now
         self.state = WorkerState.STOPPED
         self.detail: str | None = None
         self.since = now
@@ -21,6 +43,7 @@ class Record:
         self.waiting: dict[int, float] = {}  # ticket -> deadline, in order of arrival
         self.batch_leases: set[int] = set()  # those of `leases` that batches hold
         self.batch_waiting: dict[int, None] = {}  # tickets in order of arrival; they wait without a deadline
+        self.pace = Pace(batch_room(spec))
         self.deaths = DeathRecord(policy)
         self.not_before = now
         self.load_deadline = math.inf
@@ -44,6 +67,40 @@ class Record:
     def is_serving(self) -> bool:
         return self.state is WorkerState.READY and not self.is_doomed
 
+    def idle_s(self, now: float) -> float | None:
+        """For how long nobody has used it; None while somebody does or waits, or it is not ready."""
+        is_wanted = self.leases or self.waiting or self.batch_waiting
+        return None if is_wanted or not self.is_serving else now - self.last_used_at
+
+    @property
+    def is_busy_with_batches_only(self) -> bool:
+        return self.is_serving and not self.waiting and self.leases <= self.batch_leases
+
+    @property
+    def is_for_batch_only(self) -> bool:
+        """Nobody but batches wants it."""
+        return bool(self.batch_waiting) and not self.waiting
+
+    @property
+    def keep_until(self) -> float | None:
+        """When it shall be stopped if nobody uses it until then."""
+        keep_alive_s = self.spec.keep_alive_s
+        if keep_alive_s is None or self.is_pinned or self.idle_s(self.last_used_at) is None:
+            return None
+        return self.last_used_at + keep_alive_s
+
+    def wake_times(self) -> Iterator[float]:
+        """When time alone changes something about it."""
+        yield from self.waiting.values()
+        if self.batch_waiting and self.num_free_for_batch:
+            yield self.pace.next_at
+        if self.is_loading:
+            yield self.load_deadline
+        if self.state is WorkerState.QUEUED and not self.is_held_up:
+            yield self.not_before
+        if self.keep_until is not None:
+            yield self.keep_until
+
     @property
     def num_free(self) -> int:
         if not self.is_serving:
@@ -63,6 +120,14 @@ class Record:
         if not self.is_serving or self.waiting:
             return 0
         return max(0, self.batch_room - len(self.leases))
+
+    def refusal(self, now: float) -> EngineError:
+        """Why a request cannot be served in the state that it is in."""
+        if self.state is WorkerState.READY:
+            return overloaded(len(self.leases), len(self.waiting))
+        if self.state is WorkerState.FAILED:
+            return failed(max(1, math.ceil(self.not_before - now)))
+        return still_loading()
 
     @property
     def max_batch_waiting(self) -> int:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from server.workers.ledger import Holding
+
 
 class WorkerState(enum.StrEnum):
     """`stopped` has no process, `queued` waits for its turn to load, `failed` is not tried for a while."""
@@ -33,7 +35,8 @@ class WorkerState(enum.StrEnum):
 class BackendStatus(msgspec.Struct, frozen=True):
     """One line of `hearth ps`. `since`: when the state was entered (UTC); `detail`: the load phase.
 
-    `in_flight` counts batches' requests too, `waiting` does not: nobody waits behind those.
+    `in_flight` counts batches' requests too, `waiting` does not: nobody waits behind those. `need_bytes` is what a load
+    takes on each of its devices, reckoned or measured; `evictions` counts its stops by cause.
     """
 
     backend_id: str
@@ -51,6 +54,33 @@ class BackendStatus(msgspec.Struct, frozen=True):
     rss_bytes: int | None = None
     device_bytes: int | None = None
     kv_cache_usage: float | None = None
+    is_pinned: bool = False
+    need_bytes: int = 0
+    idle_s: float | None = None
+    evictions: dict[str, int] = {}
+
+
+class DeviceStatus(msgspec.Struct, frozen=True):
+    """One device: `waiting` are backends that wait to load on it, the next one first."""
+
+    device: str
+    budget_bytes: int
+    used_bytes: int
+    waiting: tuple[str, ...]
+    holdings: tuple[Holding, ...]
+
+
+class StateChange(msgspec.Struct, frozen=True):
+    """A backend has entered a state, or a phase of it (`detail`)."""
+
+    backend_id: str
+    state: WorkerState
+    detail: str | None
+    since: datetime.datetime
+
+    @property
+    def key(self) -> tuple[object, object]:
+        return (self.state, self.detail)
 
 
 def resident_bytes_by_group() -> dict[int, int]:

@@ -19,14 +19,23 @@ from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
 from server.telemetry import log_event
 from server.workers.actions import Action, Grant, Refuse, StartWorker, shutting_down
+from server.workers.admission import Plan, plan
 from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel
+from server.workers.feed import Feed
+from server.workers.ledger import NO_BOUNDS, Memory
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
 from server.workers.record import Record
 from server.workers.scheduler import Scheduler
-from server.workers.status import BackendStatus, WorkerState, resident_bytes_by_group
+from server.workers.status import (
+    BackendStatus,
+    DeviceStatus,
+    StateChange,
+    WorkerState,
+    resident_bytes_by_group,
+)
 
-MEMORY_AGE_S = 1.0
+MEASURE_EVERY_S = 1.0
 TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
 PHASE_STATES = {
     "importing": WorkerState.STARTING,
@@ -49,10 +58,16 @@ class Supervisor:
         *,
         policy: RestartPolicy | None = None,
         timeouts: Timeouts | None = None,
+        memory: Memory = NO_BOUNDS,
+        on_peak: Callable[[str, int], None] = lambda backend_id, size_bytes: None,
     ) -> None:
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._start_clock = time.monotonic()
-        self._scheduler = Scheduler(specs, policy or RestartPolicy(), random.random, self._start_clock)
+        self._scheduler = Scheduler(
+            specs, policy or RestartPolicy(), random.random, self._start_clock, memory=memory
+        )
+        self._on_peak = on_peak
+        self.feed = Feed(self._states)
         self._plan_launch = plan_launch
         self._timeouts = timeouts or Timeouts()
         self._tickets = itertools.count(1)
@@ -62,11 +77,11 @@ class Supervisor:
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._memory: dict[int, int] = {}
-        self._memory_read_at = self._start_clock
         self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
         self.is_running = True
+        self._measuring = asyncio.create_task(self._measure(), name="supervisor.measure")
         for record in self._scheduler.records.values():
             if record.spec.preload:
                 self.load(record.spec.id)
@@ -79,6 +94,8 @@ class Supervisor:
             worker.stop()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self._measuring.cancel()
+        await asyncio.gather(self._measuring, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -106,6 +123,25 @@ class Supervisor:
         """Let running requests end, then end the backend's worker. Returns at once."""
         self._apply(self._scheduler.on_stop(time.monotonic(), backend_id))
 
+    def pin(self, backend_id: str, is_pinned: bool) -> None:
+        """Keep the backend loaded, once it is, whatever else wants its memory; or no longer."""
+        self._apply(self._scheduler.on_pin(time.monotonic(), backend_id, is_pinned))
+
+    def devices(self) -> list[DeviceStatus]:
+        """Every device with who holds how much of it."""
+        ledger = self._scheduler.ledger
+        return [
+            DeviceStatus(
+                name, budget, ledger.used_bytes(name), self._waiting_for(name), tuple(ledger.holdings(name))
+            )
+            for name, budget in ledger.budgets.items()
+        ]
+
+    def plan(self, backend_id: str) -> Plan:
+        """What loading the backend would take and do, as things are now. Nothing is done."""
+        records = self._scheduler.records
+        return plan(records[backend_id], records.values(), self._scheduler.ledger, time.monotonic())
+
     def drain(self) -> None:
         """Refuse new leases and those who wait; running requests go on."""
         self._apply(self._scheduler.on_drain(time.monotonic()))
@@ -126,17 +162,19 @@ class Supervisor:
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""
-        self._refresh_memory()
+        if not {worker.pid for worker in self._workers.values() if worker.pid} <= self._memory.keys():
+            self._memory = resident_bytes_by_group()  # one is younger than the last measurement
         return [self._status(record) for record in self._scheduler.records.values()]
 
     def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
         log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
         state = PHASE_STATES[frame.phase]
         self._scheduler.on_progress(time.monotonic(), worker.spec.id, state, frame.detail)
+        self.feed.tell()
 
     def on_ready(self, worker: WorkerProcess, frame: Ready) -> None:
         log_event("worker.ready", backend=worker.spec.id, load_s=round(frame.load_s, 1))
-        self._apply(self._scheduler.on_ready(time.monotonic(), worker.spec.id))
+        self._apply(self._scheduler.on_ready(time.monotonic(), worker.spec.id, frame.load_s))
 
     def on_hang_up(self, worker: WorkerProcess) -> None:
         self._scheduler.on_hang_up(worker.spec.id)
@@ -158,6 +196,7 @@ class Supervisor:
             elif worker := self._workers.get(action.backend_id):
                 worker.stop(action.reason)
         self._schedule_tick()
+        self.feed.tell()
 
     def _grant(self, action: Grant) -> None:
         channel = self._workers[action.backend_id].channel
@@ -201,12 +240,44 @@ class Supervisor:
         self._wake_at = None
         self._apply(self._scheduler.on_tick(time.monotonic()))
 
-    def _refresh_memory(self) -> None:
-        """Reading takes the loop 20 us for each process of the machine, so monitors share one reading a second."""
-        now = time.monotonic()
-        pids = {worker.pid for worker in self._workers.values() if worker.pid}
-        if now > self._memory_read_at + MEMORY_AGE_S or not pids <= self._memory.keys():
-            self._memory, self._memory_read_at = resident_bytes_by_group(), now
+    async def _measure(self) -> None:
+        """Tell the scheduler what every worker holds. The system is read in a thread: it takes milliseconds."""
+        while True:
+            if self._workers:
+                self._memory = await asyncio.to_thread(resident_bytes_by_group)
+                for backend_id, worker in list(self._workers.items()):
+                    self._tell_size(backend_id, worker)
+            await asyncio.sleep(MEASURE_EVERY_S)
+
+    def _tell_size(self, backend_id: str, worker: WorkerProcess) -> None:
+        record = self._scheduler.records[backend_id]
+        size_bytes = self._size_bytes(record, worker)
+        if size_bytes is None:
+            return
+        self._apply(self._scheduler.on_measured(time.monotonic(), backend_id, size_bytes))
+        if record.is_measured:
+            self._on_peak(backend_id, record.need_bytes)
+
+    def _size_bytes(self, record: Record, worker: WorkerProcess) -> int | None:
+        """On each of its devices."""
+        if record.devices == ("cpu",):
+            return self._memory.get(worker.pid) if worker.pid else None
+        held = worker.stats.engine.device_bytes if worker.stats else 0
+        return held // len(record.devices) or None
+
+    def _waiting_for(self, device: str) -> tuple[str, ...]:
+        """Backends that wait to load on it, the next one first."""
+        queued = [r for r in self._scheduler.records.values() if r.state is WorkerState.QUEUED]
+        return tuple(r.spec.id for r in sorted(queued, key=lambda r: r.since) if device in r.devices)
+
+    def _states(self) -> list[StateChange]:
+        return [
+            StateChange(record.spec.id, record.state, record.detail, self._time(record.since))
+            for record in self._scheduler.records.values()
+        ]
+
+    def _time(self, monotonic: float) -> datetime.datetime:
+        return self._started_at + datetime.timedelta(seconds=monotonic - self._start_clock)
 
     def _status(self, record: Record) -> BackendStatus:
         worker = self._workers.get(record.spec.id)
@@ -215,12 +286,16 @@ class Supervisor:
             backend_id=record.spec.id,
             state=record.state,
             detail=record.detail,
-            since=self._started_at + datetime.timedelta(seconds=record.since - self._start_clock),
+            since=self._time(record.since),
             in_flight=len(record.leases),
             waiting=len(record.waiting),
             batch_in_flight=len(record.batch_leases),
             batch_waiting=len(record.batch_waiting),
             restarts=record.restarts,
+            is_pinned=record.is_pinned,
+            need_bytes=record.need_bytes,
+            idle_s=record.idle_s(time.monotonic()),
+            evictions=dict(record.evictions),
             last_error=record.last_error,
             pid=worker.pid if worker else None,
             load_s=worker.load_s if worker else None,

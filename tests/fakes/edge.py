@@ -57,6 +57,7 @@ def make_services(folder: Path, **settings: Any) -> Services:
         batches=nothing,
         runner=nothing,
         upkeep=nothing,
+        measurements=nothing,
         backups=Backups(database, keep=0),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )

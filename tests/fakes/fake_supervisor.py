@@ -2,7 +2,9 @@
 
 import datetime
 
-from server.workers.status import BackendStatus, WorkerState
+from server.workers.admission import Plan
+from server.workers.ledger import Holding
+from server.workers.status import BackendStatus, DeviceStatus, WorkerState
 
 SINCE = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 
@@ -31,6 +33,15 @@ class FakeSupervisor:
 
     def state(self, backend_id: str) -> WorkerState:
         return self.states[backend_id].state
+
+    def devices(self) -> list[DeviceStatus]:
+        return [DeviceStatus("cpu", 1000, 400, ("be_b",), (Holding("be_a", 400, is_measured=True),))]
+
+    def plan(self, backend_id: str) -> Plan:
+        return Plan(backend_id, "evicts", ("cpu",), 500, True, ("be_b",))
+
+    def pin(self, backend_id: str, is_pinned: bool) -> None:
+        self.told.append(("pin" if is_pinned else "unpin", backend_id))
 
     def load(self, backend_id: str) -> None:
         self.told.append(("load", backend_id))

@@ -16,6 +16,9 @@ def make_spec(
     preload: bool = False,
     engine: str = "tests.fakes.fake_engine",
     options: dict[str, Any] | None = None,
+    keep_alive: int | str = -1,
+    pinned: bool = False,
+    priority: int = 0,
 ) -> BackendSpec:
     return BackendSpec(
         id=backend_id,
@@ -30,4 +33,7 @@ def make_spec(
         device=device,
         preload=preload,
         options=options or {},
+        keep_alive=keep_alive,
+        pinned=pinned,
+        priority=priority,
     )

@@ -58,10 +58,11 @@ def test_what_cannot_be_armed_is_refused(text: str) -> None:
         failpoints.arm(text)
 
 
-def test_every_failpoint_in_the_sources_is_listed() -> None:
+def test_the_failpoints_are_those_of_the_sources() -> None:
     """A name is spelt where it is reached, or in the table of a draft's steps."""
     named = re.compile(r'"((?:upload|batch|line|render|cancel|expiry|lease|sweep)\.[a-z_]+)"')
-    sources = [path for path in (ROOT / "server").rglob("*.py") if path.name != "failpoints.py"]
+    others = ("failpoints.py", "webhooks.py")  # the list itself, and events of the same form
+    sources = [path for path in (ROOT / "server").rglob("*.py") if path.name not in others]
     reached = {
         name
         for path in sources
@@ -70,5 +71,4 @@ def test_every_failpoint_in_the_sources_is_listed() -> None:
         for name in named.findall(line)
     }
 
-    assert reached - failpoints.FAILPOINTS == set()
-    assert {"upload.before_rename", "upload.after_rename", "upload.after_row", "sweep.deleted"} <= reached
+    assert reached == failpoints.FAILPOINTS

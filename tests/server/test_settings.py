@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Settings, SettingsError, check_binding, load_settings
+from server.settings import Settings, check_binding
+from server.settings_sources import SettingsError, load_settings
 
 
 def settings_file(folder: Path, text: str) -> str:

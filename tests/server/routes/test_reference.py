@@ -19,6 +19,7 @@ PATH_VALUES = {
     "key_id": "apikey_1",
     "id": "req_1",
     "file_id": "file_1",
+    "batch_id": "batch_1",
 }
 
 

@@ -103,9 +103,10 @@ class Walk:
             assert record.batch_leases <= record.leases
             assert len(record.batch_leases) <= record.batch_room < LIMITS.max_concurrency
             assert len(record.batch_waiting) <= record.max_batch_waiting
-            assert not (record.batch_waiting and record.num_free_for_batch), (
-                "a batch waits beside idle places"
-            )
+            if record.batch_waiting and record.num_free_for_batch:
+                wake_at = self.scheduler.next_wake()
+                assert wake_at is not None, "a batch waits beside idle places, and nothing will wake it"
+                assert wake_at <= record.pace.next_at, "a batch waits longer than its pace asks for"
             assert record.state.has_process == (record.spec.id in self.running)
             assert not (record.waiting and record.num_free > 0), "someone waits beside a free place"
             is_awaited = bool(record.waiting or record.batch_waiting)

@@ -1,0 +1,54 @@
+"""POST /v1/models/{slug}/load, /unload, /pin and /unpin: a model by its public name, for those who manage models."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Request
+
+from server.caller import Permission
+from server.deps import request_id, require, services
+from server.envelope import Json, success
+from server.wire.listing import find_model
+from server.wire.model_card import backend_card
+
+router = APIRouter(tags=["backends"])
+_Slug = Annotated[str, Path(max_length=200)]
+
+
+@router.post("/v1/models/{slug:path}/load", status_code=202)
+async def load_model(request: Request, slug: _Slug) -> Json:
+    """Load the model now instead of at its first request. Answers at once. Needs `models:manage`."""
+    return _act(request, slug, "load")
+
+
+@router.post("/v1/models/{slug:path}/unload", status_code=202)
+async def unload_model(request: Request, slug: _Slug) -> Json:
+    """Let running requests end, then end the worker; the next request loads it again. Needs `models:manage`."""
+    return _act(request, slug, "unload")
+
+
+@router.post("/v1/models/{slug:path}/pin", status_code=202)
+async def pin_model(request: Request, slug: _Slug) -> Json:
+    """Once it is loaded the model stays so, until `unpin` or the server's end. Needs `models:manage`."""
+    return _act(request, slug, "pin")
+
+
+@router.post("/v1/models/{slug:path}/unpin", status_code=202)
+async def unpin_model(request: Request, slug: _Slug) -> Json:
+    """The model may give way to others again. Needs `models:manage`."""
+    return _act(request, slug, "unpin")
+
+
+def _act(request: Request, slug: str, action: Literal["load", "unload", "pin", "unpin"]) -> Json:
+    """The backend of the model, as it is after the action."""
+    caller = require(request, Permission.MODELS_MANAGE)
+    hub = services(request)
+    spec = find_model(hub.catalog.backends.values(), slug, caller).backend
+    match action:
+        case "load":
+            hub.supervisor.load(spec.id)
+        case "unload":
+            hub.supervisor.stop(spec.id)
+        case "pin" | "unpin":
+            hub.supervisor.pin(spec.id, action == "pin")
+    states = {state.backend_id: state for state in hub.supervisor.snapshot()}
+    return Json(success(backend_card(spec, states.get(spec.id)), request_id(request)), status_code=202)

@@ -1,0 +1,57 @@
+"""The devices of this machine with their budgets, and which of them a backend is for. Reads hardware once."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+
+from engines.contract.engine import MemoryEstimate
+from engines.contract.spec import BackendSpec
+from server.settings import Settings
+from server.workers.ledger import GIB, Memory
+from server.workers.nvml import Gpu, read_gpus
+
+CPU = "cpu"
+LEAST_SPARED_BYTES = 2 * GIB
+SPARED_SHARE = 0.1
+PROCESS_BYTES = 600 * 1024**2
+"""What a worker on the CPU holds besides its model: interpreter and libraries, measured at 450 to 620 MiB."""
+
+
+def read_memory(
+    specs: Iterable[BackendSpec],
+    settings: Settings,
+    *,
+    estimates: Mapping[str, MemoryEstimate],
+    measured: Mapping[str, int],
+    gpus: Callable[[], list[Gpu]] = read_gpus,
+    ram_bytes: Callable[[], int] = lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+) -> Memory:
+    """For the scheduler. What was measured of a backend counts more than what its engine reckons."""
+    found = gpus()
+    budgets = {f"cuda:{gpu.number}": int(gpu.total_bytes * settings.gpu_memory_share) for gpu in found}
+    budgets[CPU] = settings.ram_budget_bytes or ram_budget(ram_bytes())
+    has_gpu = bool(found)
+    needs = {
+        spec.id: measured.get(spec.id)
+        or need_bytes(estimates.get(spec.id), devices_of(spec, has_gpu=has_gpu))
+        for spec in specs
+    }
+    return Memory(budgets, needs, lambda spec: devices_of(spec, has_gpu=has_gpu))
+
+
+def ram_budget(total_bytes: int) -> int:
+    """Without what the system and this process need."""
+    return total_bytes - max(LEAST_SPARED_BYTES, int(total_bytes * SPARED_SHARE))
+
+
+def devices_of(spec: BackendSpec, *, has_gpu: bool) -> tuple[str, ...]:
+    """`auto` is the first GPU where there is one."""
+    kind, _, numbers = spec.device.partition(":")
+    if kind == CPU or (kind == "auto" and not has_gpu):
+        return (CPU,)
+    return tuple(f"cuda:{number}" for number in (numbers or "0").split(","))
+
+
+def need_bytes(estimate: MemoryEstimate | None, devices: tuple[str, ...]) -> int:
+    """On each of its devices, before anything was measured; a model over several GPUs lies in equal parts on them."""
+    reckoned = 0 if estimate is None else estimate.total_bytes
+    return reckoned + PROCESS_BYTES if devices == (CPU,) else reckoned // len(devices)
