@@ -3,7 +3,7 @@
 import ctypes
 
 FLAVOURS = ("cpu", "cuda")
-_DRIVER_LIBRARY = "libnvidia-ml.so.1"
+DRIVER_LIBRARY = "libnvidia-ml.so.1"
 
 
 def detect_flavour() -> str:
@@ -14,7 +14,7 @@ def detect_flavour() -> str:
 def count_gpus() -> int:
     """What the driver itself reports: its files alone are also there in containers that were given no GPU."""
     try:
-        driver = ctypes.CDLL(_DRIVER_LIBRARY)
+        driver = ctypes.CDLL(DRIVER_LIBRARY)
     except OSError:
         return 0
     if driver.nvmlInit_v2() != 0:

@@ -8,15 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol, TextIO
 
-from server.engine_envs.environment import EngineEnvironment
+from server.engine_envs.environment import EngineEnvironment, State
+from server.engine_envs.imports import IMPORT_SCRIPT, read_imports
+from server.engine_envs.requirements import PipSet, pip_sets
+from server.engine_envs.version import Version
 
-TORCH_CPU = "torch==2.13.0+cpu"
-PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-IMPORT_CHECK = (
-    "import msgspec, torch, uvloop, vllm; from vllm.v1.engine.async_llm import AsyncLLM; "
-    "import sentence_transformers, diffusers, faster_whisper, torchaudio; "
-    "from importlib.util import find_spec; raise SystemExit(find_spec('TTS') is None)"
-)
 # torchaudio's wheel is built for CUDA; without its libraries it takes its own path in Python, and imports.
 REMOVE_CUDA_LIBRARIES = (
     "import pathlib, sysconfig; "
@@ -58,52 +54,78 @@ class Runner(Protocol):
     def __call__(self, command: Command, on_line: Callable[[str], None]) -> int: ...
 
 
-def plan(environment: EngineEnvironment) -> list[Step]:
-    """What has to be done, in order."""
-    python = str(environment.python)
+def plan(environment: EngineEnvironment, version: Version, wheels: Path | None = None) -> list[Step]:
+    """What has to be done, in order. With `wheels` packages come from that folder and from nowhere else."""
+    python = str(version.python)
+    source = () if wheels is None else ("--no-index", "--find-links", str(wheels.absolute()))
+    pip = (python, *_PIP, *source)
     steps = [
-        Step("create the environment", ((sys.executable, "-m", "venv", "--clear", str(environment.folder)),))
+        Step("create the environment", ((sys.executable, "-m", "venv", "--clear", str(version.folder)),))
     ]
-    steps += _cpu_packages(environment) if environment.flavour == "cpu" else _cuda_packages(environment)
-    return [*steps, Step("check that it works", ((python, "-I", "-c", IMPORT_CHECK),))]
+    sets = pip_sets(environment.flavour, environment.requirements)
+    steps += [Step(item.title, _alternatives(pip, item, is_offline=bool(source))) for item in sets]
+    if environment.flavour == "cpu":
+        steps.append(Step("remove libraries for CUDA", ((python, "-I", "-c", REMOVE_CUDA_LIBRARIES),)))
+    check = (python, "-I", "-c", IMPORT_SCRIPT, *read_imports(environment.imports))
+    return [*steps, Step("check that it works", (check,))]
 
 
-def install(environment: EngineEnvironment, run: Runner, reporter: Reporter) -> None:
-    """Make the environment anew. Blocks for minutes. Raises InstallError; what is half done is never used."""
+def install(
+    environment: EngineEnvironment,
+    run: Runner,
+    reporter: Reporter,
+    *,
+    anew: bool = False,
+    wheels: Path | None = None,
+) -> Version:
+    """Install what this release requires, beside what there is, and make it current. Blocks for minutes.
+
+    A version that is complete already only becomes current, unless `anew`. Raises InstallError; then the current
+    version is what it was.
+    """
+    with exclusive(environment):
+        environment.adopt()
+        version = environment.wanted(anew=anew)
+        if environment.state_of(version) is not State.COMPLETE:
+            _make(environment, version, plan(environment, version, wheels), run, reporter)
+        environment.switch(version)
+        return version
+
+
+@contextmanager
+def exclusive(environment: EngineEnvironment) -> Iterator[None]:
+    """Two that change one flavour would ruin it; the kernel frees the lock when its holder dies."""
     try:
-        environment.log.parent.mkdir(parents=True, exist_ok=True)
+        environment.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InstallError(f"cannot write to {environment.log.parent}", log=environment.log) from error
-    with _only_one(environment), environment.log.open("w", encoding="utf-8") as log:
-        environment.mark_incomplete()
-        steps = plan(environment)
+        raise InstallError(f"cannot write to {environment.folder}", log=environment.log) from error
+    with environment.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InstallError("another installation is running", log=environment.log) from error
+        yield
+
+
+def _make(
+    environment: EngineEnvironment, version: Version, steps: list[Step], run: Runner, reporter: Reporter
+) -> None:
+    version.mark_incomplete()
+    with environment.log.open("w", encoding="utf-8") as log:
         for number, step in enumerate(steps, start=1):
             reporter.step(number, len(steps), step.title)
             if not any(_succeeds(command, run, reporter, log) for command in step.alternatives):
                 raise InstallError(
                     f"could not {step.title}", log=environment.log, tail=_tail(environment.log, log)
                 )
-        environment.mark_current()
+    version.mark_complete(environment.digest())
 
 
-def _cpu_packages(environment: EngineEnvironment) -> list[Step]:
-    """PyTorch comes first and is then held: left to itself, pip would take the CUDA build and 4 GB more."""
-    pip = (str(environment.python), *_PIP)
-    packages, without_dependencies = map(str, environment.requirements)
-    torch = (*pip, "--no-deps", TORCH_CPU)
-    return [
-        Step("install PyTorch for CPU (190 MB)", (torch, (*torch, "--index-url", PYTORCH_CPU_INDEX))),
-        Step("install the engines' libraries", ((*pip, TORCH_CPU, "-r", packages),)),
-        Step("install vLLM for CPU (150 MB)", ((*pip, "--no-deps", "-r", without_dependencies),)),
-        Step("remove libraries for CUDA", ((str(environment.python), "-I", "-c", REMOVE_CUDA_LIBRARIES),)),
-    ]
-
-
-def _cuda_packages(environment: EngineEnvironment) -> list[Step]:
-    (packages,) = map(str, environment.requirements)
-    return [
-        Step("install the engines for CUDA (several GB)", ((str(environment.python), *_PIP, "-r", packages),))
-    ]
+def _alternatives(pip: Command, item: PipSet, *, is_offline: bool) -> tuple[Command, ...]:
+    command = (*pip, *item.arguments)
+    if item.other_index is None or is_offline:
+        return (command,)
+    return (command, (*command, "--index-url", item.other_index))
 
 
 def _succeeds(command: Command, run: Runner, reporter: Reporter, log: TextIO) -> bool:
@@ -119,14 +141,3 @@ def _tail(path: Path, log: TextIO) -> list[str]:
     log.flush()
     with path.open(encoding="utf-8") as lines:
         return [line.rstrip() for line in deque(lines, _TAIL_LINES)]
-
-
-@contextmanager
-def _only_one(environment: EngineEnvironment) -> Iterator[None]:
-    """Two installations into one folder would ruin it; the kernel frees the lock when its holder dies."""
-    with environment.lock.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InstallError("another installation is running", log=environment.log) from error
-        yield

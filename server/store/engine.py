@@ -69,6 +69,16 @@ def open_store(url: str) -> Store:
     return Store(engine)
 
 
+def reach(url: str) -> None:
+    """Ask a PostgreSQL store for nothing, and change nothing. Blocks. Raises SQLAlchemyError."""
+    engine = _postgresql(make_url(url))
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    finally:
+        engine.dispose()
+
+
 def path_of(url: URL | str) -> Path | None:
     """The file of a SQLite store; None for any other."""
     target = make_url(url)

@@ -55,6 +55,7 @@ def requirements(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("cpu.txt", "cpu-nodeps.txt", "cuda.txt"):
         (folder / name).write_text(f"{name}-package==1\n")
+    (folder / "imports.txt").write_text("# what for\nimport json  # why\nfind xml\n")
     return folder
 
 
@@ -68,7 +69,7 @@ def test_installation_makes_the_environment_current(environment: EngineEnvironme
 
     install(environment, FakeRunner(), Heard())
 
-    assert environment.state() is State.CURRENT
+    assert environment.state() is State.COMPLETE
 
 
 def test_pytorch_comes_before_what_depends_on_it(environment: EngineEnvironment) -> None:
@@ -85,7 +86,7 @@ def test_pytorch_comes_before_what_depends_on_it(environment: EngineEnvironment)
     ]
     assert "venv" in runner.commands[0]
     assert "torchaudio" in runner.commands[4][-1]
-    assert "AsyncLLM" in runner.commands[5][-1]
+    assert runner.commands[5][-2:] == ("import:json", "find:xml")
     assert [step[:3] for step in heard.steps] == [f"{number}/6" for number in range(1, 7)]
 
 
@@ -97,32 +98,31 @@ def test_pytorch_is_taken_from_its_own_index_when_pip_has_no_cpu_build(
     install(environment, runner, Heard())
 
     assert runner.commands[2][-2:] == ("--index-url", "https://download.pytorch.org/whl/cpu")
-    assert environment.state() is State.CURRENT
+    assert environment.state() is State.COMPLETE
 
 
-def test_failed_step_leaves_an_incomplete_environment_and_shows_the_log(
-    environment: EngineEnvironment,
-) -> None:
+def test_failed_step_leaves_no_current_version_and_shows_the_log(environment: EngineEnvironment) -> None:
     runner = FakeRunner(fails=lambda command: "-r" in command)
 
     with pytest.raises(InstallError, match="could not install the engines' libraries") as caught:
         install(environment, runner, Heard())
 
-    assert environment.state() is State.INCOMPLETE
+    assert environment.state() is State.MISSING
+    assert [environment.state_of(version) for version in environment.versions()] == [State.BROKEN]
     assert caught.value.tail[-1] == "output of command 3"
     assert len(runner.commands) == 3
 
 
-def test_interrupted_renewal_is_not_taken_for_the_old_environment(environment: EngineEnvironment) -> None:
-    install(environment, FakeRunner(), Heard())
+def test_interrupted_renewal_leaves_the_version_before_current(environment: EngineEnvironment) -> None:
+    before = install(environment, FakeRunner(), Heard())
 
     def interrupt(command: tuple[str, ...]) -> bool:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        install(environment, FakeRunner(fails=interrupt), Heard())
+        install(environment, FakeRunner(fails=interrupt), Heard(), anew=True)
 
-    assert environment.state() is State.INCOMPLETE
+    assert (environment.current(), environment.state()) == (before, State.COMPLETE)
 
 
 def test_changed_requirements_make_it_outdated(environment: EngineEnvironment) -> None:
@@ -133,12 +133,22 @@ def test_changed_requirements_make_it_outdated(environment: EngineEnvironment) -
     assert environment.state() is State.OUTDATED
 
 
-def test_environment_without_interpreter_is_incomplete(environment: EngineEnvironment) -> None:
-    install(environment, FakeRunner(), Heard())
+def test_environment_without_interpreter_is_broken(environment: EngineEnvironment) -> None:
+    version = install(environment, FakeRunner(), Heard())
 
-    environment.python.unlink()
+    version.python.unlink()
 
-    assert environment.state() is State.INCOMPLETE
+    assert environment.state() is State.BROKEN
+
+
+def test_packages_of_a_folder_are_asked_of_no_index(environment: EngineEnvironment, tmp_path: Path) -> None:
+    runner = FakeRunner()
+
+    install(environment, runner, Heard(), wheels=tmp_path)
+
+    offline = [command for command in runner.commands if "pip" in command]
+    assert len(offline) == 3
+    assert all("--no-index --find-links" in " ".join(command) for command in offline)
 
 
 def test_second_installation_at_the_same_time_is_refused(environment: EngineEnvironment) -> None:
@@ -154,7 +164,9 @@ def test_second_installation_at_the_same_time_is_refused(environment: EngineEnvi
 
 
 def test_cuda_needs_one_list_of_packages(tmp_path: Path, requirements: Path) -> None:
-    steps = plan(EngineEnvironment("cuda", tmp_path, requirements))
+    environment = EngineEnvironment("cuda", tmp_path, requirements)
+
+    steps = plan(environment, environment.wanted())
 
     assert [step.alternatives[0][-1] for step in steps[1:2]] == [str(requirements / "cuda.txt")]
     assert len(steps) == 3

@@ -1,0 +1,1 @@
+"""Reads a Dockerfile, finds its faults and carries it out without Docker."""

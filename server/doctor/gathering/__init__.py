@@ -1,0 +1,1 @@
+"""Looks at this machine, topic by topic. Judges nothing and changes nothing."""
