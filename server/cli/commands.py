@@ -13,8 +13,8 @@ from server.cli.doctor import doctor
 from server.cli.engine_bundle import bundle_engines
 from server.cli.engines import engines_app
 from server.cli.keys import keys_app
-from server.cli.pull import pull_model
 from server.cli.logs import logs
+from server.cli.pull import pull_model
 from server.cli.run import run
 from server.cli.serve import serve
 from server.cli.verify import verify_models
