@@ -47,7 +47,7 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown", forbid_unknown_field
 class Sleep(msgspec.Struct, frozen=True, tag="sleep", forbid_unknown_fields=True):
     """From hot to `level`. Answered by Asleep or by ResidencyFailed, as soon as requests in flight have ended.
 
-    From this frame on requests are refused with MODEL_UNAVAILABLE. `timeout_s` is for both, the waiting and the rest.
+    From this frame on requests are refused with MODEL_UNAVAILABLE. `timeout_s` is for each, the waiting and the rest.
     """
 
     level: int

@@ -1,7 +1,6 @@
 """The life of a worker: take a spec, load its engine, serve connections, stop; knows no library."""
 
 import asyncio
-import gc
 import signal
 import time
 from collections.abc import AsyncGenerator
@@ -30,7 +29,7 @@ from engines.contract.frames import (
 from engines.contract.requests import KINDS, Event
 from engines.contract.spec import BackendSpec
 from engines.runtime.connection import Connection
-from engines.runtime.host_memory import HostMeter
+from engines.runtime.host_memory import HostMeter, settle
 from engines.runtime.loader import LoadRefused, crashed, load_engine
 from engines.runtime.logs import log_event
 from engines.runtime.outbox import Outbox
@@ -104,8 +103,7 @@ class Worker:
         started = time.monotonic()
         log_event("engine.loading", backend=spec.id, engine=spec.engine)
         self._engine = await load_engine(spec, self._report)
-        gc.collect()
-        gc.freeze()
+        await asyncio.to_thread(settle)
         levels = self._engine.sleep_levels if isinstance(self._engine, Sleeper) else ()
         self._ready = Ready(PROTOCOL_VERSION, time.monotonic() - started, levels)
         log_event("engine.ready", backend=spec.id, load_s=round(self._ready.load_s, 2))

@@ -10,7 +10,7 @@ from engines.contract.codec import FrameError
 from engines.contract.engine import Engine, Sleeper
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.frames import Asleep, Awake, FromWorker, ResidencyFailed, Sleep, Wake
-from engines.runtime.host_memory import HostMeter, give_back
+from engines.runtime.host_memory import HostMeter, settle
 from engines.runtime.logs import log_event
 
 _MAX_ORDERS = 16  # a supervisor waits for an answer before it changes its mind
@@ -69,9 +69,9 @@ class Residency:
         host_bytes, device_bytes = await self._meter.look(), _device_bytes(engine)
         started = time.monotonic()
         async with _at_most(frame.timeout_s, "falling asleep"):
-            gc.unfreeze()  # what was loaded was kept from the collector, but now it is to go
+            gc.unfreeze()  # what was loaded is to go, cycles too
             await engine.sleep(frame.level)
-            await asyncio.to_thread(give_back)
+            await asyncio.to_thread(settle)
         self._level = frame.level
         took_s = time.monotonic() - started
         freed_bytes = host_bytes - await self._meter.look()
@@ -85,8 +85,7 @@ class Residency:
         async with _at_most(frame.timeout_s, "waking"):
             await engine.wake()
             await engine.warm_up()
-        gc.collect()
-        gc.freeze()
+            await asyncio.to_thread(settle)
         self._level = 0
         took_s = time.monotonic() - started
         await self._meter.look()
