@@ -7,7 +7,7 @@ import sys
 from engines.runtime.host_memory import HostMeter, group_bytes, group_members, process_bytes
 from tests.fakes.ballast import MIB, Ballast
 
-_PARENT = """
+_PARENT = r"""
 import os, sys, mmap
 shared = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE)
 for page in range(0, len(shared), 4096):
@@ -15,7 +15,7 @@ for page in range(0, len(shared), 4096):
 for _ in range(3):
     if os.fork() == 0:
         break
-print(os.getpid(), flush=True)
+os.write(1, b"%d\n" % os.getpid())
 sys.stdin.read()
 """
 
