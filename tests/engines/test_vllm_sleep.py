@@ -10,9 +10,10 @@ from tests.engines.conftest import VllmWorker, cache, vllm_spec
 from tests.engines.in_engines import run_module
 from tests.engines.running_worker import chat
 
-pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.vllm
 
 
+@pytest.mark.asyncio(loop_scope="session")
 async def test_no_level_is_offered_on_a_cpu_and_the_model_stays_hot(vllm: VllmWorker) -> None:
     _, peer = vllm
     ready = next(frame for frame in peer.others if isinstance(frame, Ready))
