@@ -1,6 +1,7 @@
 """Text to speech with coqui-tts: VITS, FastPitch and its kin, GlowTTS, XTTS; knows it only through its parts."""
 
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engines.contract.engine import EngineStats, MemoryEstimate, ReportProgress
@@ -73,6 +74,16 @@ class Engine:
     def stats(self) -> EngineStats:
         return self._loaded().stats()
 
+    @property
+    def sleep_levels(self) -> tuple[int, ...]:
+        return self._loaded().sleep_levels
+
+    async def sleep(self, level: int) -> None:
+        await self._loaded().sleep(level)
+
+    async def wake(self) -> None:
+        await self._loaded().wake()
+
     async def close(self) -> None:
         self._thread.close()
         self._speaking = None
@@ -98,4 +109,4 @@ def _load(spec: BackendSpec, options: Options, thread: ComputeThread) -> "Speaki
 
     device = devices.choose_device(spec.device)
     devices.limit_threads(options.omp_num_threads, spec.device)
-    return Speaking(load_model(spec, options, device), options, device, thread)
+    return Speaking(partial(load_model, spec, options, device), options, device, thread)

@@ -72,6 +72,16 @@ class Engine:
     def stats(self) -> EngineStats:
         return self._running().stats()
 
+    @property
+    def sleep_levels(self) -> tuple[int, ...]:
+        return self._running().sleep_levels
+
+    async def sleep(self, level: int) -> None:
+        await self._running().sleep(level)
+
+    async def wake(self) -> None:
+        await self._running().wake()
+
     async def close(self) -> None:
         if self._serving is not None:
             await asyncio.to_thread(self._serving.close)

@@ -1,7 +1,7 @@
 """What every engine offers besides its modality: its life, and how it is doing."""
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -65,3 +65,30 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """End in-flight work and free everything. Called once."""
+
+
+@runtime_checkable
+class Sleeper(Engine, Protocol):
+    """What an engine has besides that can give its memory back and stay a process: its libraries remain imported.
+
+    Both methods are called one at a time, and never while a request is in flight; work that a cancelled request left
+    behind may still run on a thread, and is waited for. Neither blocks the event loop. `check_health` and `stats` are
+    called at any time, also during both. Any error they raise ends the worker.
+    """
+
+    @property
+    def sleep_levels(self) -> tuple[int, ...]:
+        """The levels that give memory back on this engine's device; known after `load`, empty for none at all."""
+
+    async def sleep(self, level: int) -> None:
+        """From hot to one of `sleep_levels`. Afterwards the device holds nothing that the engine can give up.
+
+        Level 1 keeps the weights in host RAM; level 2 drops them, and keeps at most what is small (tokenizers,
+        configuration). What is freed is really free: caches of the library are emptied, and nothing refers to it.
+        """
+
+    async def wake(self) -> None:
+        """From any level to hot, where the model was; requests get the answers that they got before the sleep.
+
+        `warm_up` is called afterwards, before any request. Raises EngineError as `load` does.
+        """

@@ -12,7 +12,7 @@ from engines.contract.requests import Item, Request
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 
 class Init(msgspec.Struct, frozen=True, tag="init", forbid_unknown_fields=True):
@@ -44,16 +44,33 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown", forbid_unknown_field
     """Fail what still runs, close the engine, exit 0."""
 
 
+class Sleep(msgspec.Struct, frozen=True, tag="sleep", forbid_unknown_fields=True):
+    """From hot to `level`. Answered by Asleep or by ResidencyFailed, as soon as requests in flight have ended.
+
+    From this frame on requests are refused with MODEL_UNAVAILABLE. `timeout_s` is for each, the waiting and the rest.
+    """
+
+    level: int
+    timeout_s: float = 60.0
+
+
+class Wake(msgspec.Struct, frozen=True, tag="wake", forbid_unknown_fields=True):
+    """To hot. Answered by Awake or by ResidencyFailed; at once if the model is hot already."""
+
+    timeout_s: float = 600.0
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress", forbid_unknown_fields=True):
     phase: Phase
     detail: str
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready", forbid_unknown_fields=True):
-    """The engine computed a real answer; `load_s` is the time from Init."""
+    """The engine computed a real answer; `load_s` is the time from Init. `sleep_levels`: those that Sleep may name."""
 
     version: int
     load_s: float
+    sleep_levels: tuple[int, ...] = ()
 
 
 class LoadFailed(msgspec.Struct, frozen=True, tag="load_failed", forbid_unknown_fields=True):
@@ -61,6 +78,31 @@ class LoadFailed(msgspec.Struct, frozen=True, tag="load_failed", forbid_unknown_
 
     message: str
     permanent: bool
+
+
+class Asleep(msgspec.Struct, frozen=True, tag="asleep", forbid_unknown_fields=True):
+    """Measured, not promised: a level 1 that moves weights from a GPU frees less than nothing of the host's memory.
+
+    `took_s` is without the wait for requests in flight.
+    """
+
+    level: int
+    took_s: float
+    freed_host_bytes: int
+    freed_device_bytes: int
+
+
+class Awake(msgspec.Struct, frozen=True, tag="awake", forbid_unknown_fields=True):
+    """Hot, and the engine computed a real answer since."""
+
+    took_s: float
+
+
+class ResidencyFailed(msgspec.Struct, frozen=True, tag="residency_failed", forbid_unknown_fields=True):
+    """A Sleep or Wake that was not carried out. Refused, the model stays as it was; `is_fatal`, the worker exits."""
+
+    message: str
+    is_fatal: bool
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted", forbid_unknown_fields=True):
@@ -93,12 +135,26 @@ class Stats(msgspec.Struct, frozen=True, tag="stats", forbid_unknown_fields=True
     """Sent every second while the worker lives.
 
     `oldest_idle_s`: the longest time that a running request showed nothing while the engine took no step either.
+    `host_bytes`: resident memory of the worker's process group, pages that it shares with others in proportion.
     """
 
     in_flight: int
     oldest_idle_s: float
     engine: EngineStats
+    host_bytes: int = 0
 
 
-ToWorker = Init | Attach | Start | Cancel | Shutdown
-FromWorker = Progress | Ready | LoadFailed | Accepted | Items | Done | Failed | Stats
+ToWorker = Init | Attach | Start | Cancel | Sleep | Wake | Shutdown
+FromWorker = (
+    Progress
+    | Ready
+    | LoadFailed
+    | Asleep
+    | Awake
+    | ResidencyFailed
+    | Accepted
+    | Items
+    | Done
+    | Failed
+    | Stats
+)

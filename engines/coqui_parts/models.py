@@ -42,6 +42,9 @@ class SpeechModel(Protocol):
     def reads(self, text: str, language: str) -> bool:
         """Whether anything of the passage would be spoken. Raises EngineError for what it cannot read at all."""
 
+    def move(self, device: str) -> None:
+        """Everything that lies on a device goes to this one; blocks."""
+
     def speak(self, utterance: Utterance) -> Iterator[Sound]:
         """Sound as it is made; for the compute thread only. May be left before its end."""
 

@@ -1,7 +1,7 @@
 """Runs requests on a loaded model: text to passages, one job of the batcher each, sound to the bytes of the reply."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from engines.coqui_parts.options import Options
 from engines.coqui_parts.sentences import Passage, split_text
 from engines.runtime.batcher import Batcher, Job
 from engines.runtime.blocking import ComputeThread
-from engines.torch_parts.devices import device_bytes
+from engines.torch_parts import devices
 
 _Sounds = asyncio.Queue[Sound | None]
 _MOST_NAMES = 20
@@ -32,12 +32,18 @@ class _Work(NamedTuple):
 
 
 class Speaking:
-    """One loaded model. Passages of different requests take turns; each is computed by itself, so that a seed decides
-    its sound whatever else runs.
+    """One model, loaded by `load` on the thread that makes this.
+
+    Passages of different requests take turns; each is computed by itself, so that a seed decides its sound whatever
+    else runs.
     """
 
-    def __init__(self, model: SpeechModel, options: Options, device: str, thread: ComputeThread) -> None:
-        self._model = model
+    def __init__(
+        self, load: Callable[[], SpeechModel], options: Options, device: str, thread: ComputeThread
+    ) -> None:
+        self._load = load
+        self._model: SpeechModel | None = load()
+        self._thread = thread
         self._options = options
         self._device = device
         self._batcher: Batcher[_Work, int] = Batcher(
@@ -46,6 +52,16 @@ class Speaking:
         self._num_requests = 0
         self._num_pieces = 0
         self.failure: str | None = None
+
+    @property
+    def sleep_levels(self) -> tuple[int, ...]:
+        return devices.sleep_levels(self._device)
+
+    async def sleep(self, level: int) -> None:
+        await self._thread.run(self._fall_asleep, level)
+
+    async def wake(self) -> None:
+        await self._thread.run(self._wake)
 
     async def speak(
         self, request: SpeechRequest, priority: Priority
@@ -64,7 +80,7 @@ class Speaking:
             running=self._num_requests,
             waiting=self._batcher.num_waiting,
             steps=self._batcher.steps + self._num_pieces,
-            device_bytes=device_bytes(self._device),
+            device_bytes=devices.device_bytes(self._device),
         )
 
     def _choose_voice(self, request: SpeechRequest) -> str:
@@ -77,7 +93,7 @@ class Speaking:
 
     def _choose_language(self, request: SpeechRequest) -> str:
         """The model's own name of the language."""
-        languages = self._model.languages
+        languages = self._awake.languages
         voice = self._options.all_voices[self._choose_voice(request)]
         chosen = request.language or voice.language or next(iter(languages))
         if chosen not in languages:
@@ -87,8 +103,8 @@ class Speaking:
     def _read(self, request: SpeechRequest, language: str) -> list[Passage]:
         if len(request.text) > self._options.max_input_chars:
             raise _invalid("input", f"must have at most {self._options.max_input_chars} characters")
-        passages = split_text(request.text, self._model.most_chars(language))
-        readable = [passage for passage in passages if self._model.reads(passage.text, language)]
+        passages = split_text(request.text, self._awake.most_chars(language))
+        readable = [passage for passage in passages if self._awake.reads(passage.text, language)]
         if not readable:
             raise _invalid("input", "holds nothing that this model can speak")
         return readable
@@ -100,7 +116,7 @@ class Speaking:
         utterances: Sequence[Utterance],
         priority: Priority,
     ) -> AsyncGenerator[AudioChunk | Usage, None]:
-        rate_hz = self._model.sample_rate_hz
+        rate_hz = self._awake.sample_rate_hz
         encoder = make_encoder(request.audio_format, rate_hz)
         sounds: _Sounds = asyncio.Queue()  # bounded by the longest text
         pause = np.zeros(int(self._options.sentence_pause_s / request.speed * rate_hz), np.float32)
@@ -143,6 +159,25 @@ class Speaking:
         finally:
             sounds.put_nowait(None)
 
+    def _fall_asleep(self, level: int) -> None:
+        if level == 1:
+            self._awake.move("cpu")
+        else:
+            self._model = None
+        devices.release(self._device)
+
+    def _wake(self) -> None:
+        if self._model is None:
+            self._model = self._load()
+        else:
+            self._model.move(self._device)
+
+    @property
+    def _awake(self) -> SpeechModel:
+        if self._model is None:
+            raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "the model is asleep")
+        return self._model
+
     def _compute(self, jobs: list[Job[_Work, int]]) -> list[int]:
         """The one passage of the batch; on the compute thread."""
         (job,) = jobs
@@ -155,7 +190,7 @@ class Speaking:
     def _speak(self, job: Job[_Work, int]) -> int:
         """Number of samples made."""
         num_samples = 0
-        for sound in self._model.speak(job.work.utterance):
+        for sound in self._awake.speak(job.work.utterance):
             if job.is_cancelled:
                 break
             self._num_pieces += 1

@@ -34,6 +34,10 @@ class Vocoder:
             model.model_g.remove_weight_norm()
         return cls(model.to(device), config, device)
 
+    def move(self, device: str) -> None:
+        self._model.to(device)
+        self._device = device
+
     def speak(self, audio: Any, spectrogram: torch.Tensor) -> torch.Tensor:
         """Sound of a spectrogram `(frames, mels)` that was normalised by `audio`, the model's AudioProcessor."""
         plain = audio.denormalize(spectrogram.detach().float().cpu().numpy().T)

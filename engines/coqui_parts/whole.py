@@ -60,6 +60,11 @@ class WholeModel:
         )
         return any(char.isalnum() and char in self._vocabulary for char in cleaned)
 
+    def move(self, device: str) -> None:
+        self._model.to(device)
+        if self._vocoder is not None:
+            self._vocoder.move(device)
+
     def speak(self, utterance: Utterance) -> Iterator[Sound]:
         sow(utterance.seed)
         self._model.length_scale = self._length_scale / utterance.speed

@@ -78,6 +78,13 @@ class Xtts:
             raise EngineError(ErrorCode.VALIDATION_ERROR, message, field="input")
         return True
 
+    def move(self, device: str) -> None:
+        self._model.to(device)
+        self._voices = {
+            name: Latents(voice.gpt.to(device), voice.speaker.to(device))
+            for name, voice in self._voices.items()
+        }
+
     def speak(self, utterance: Utterance) -> Iterator[Sound]:
         sow(utterance.seed)
         voice = self._voices[utterance.voice]

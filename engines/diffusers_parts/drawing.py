@@ -22,9 +22,7 @@ class Drawing:
     """`steps` counts denoising steps. `is_broken`: the device failed, and only a new process helps."""
 
     def __init__(self, loaded: Loaded, options: Options) -> None:
-        self._pipeline = loaded.pipeline
-        self._parameters = loaded.parameters
-        self._device = loaded.device
+        self._loaded = loaded
         self._options = options
         self.steps = 0
         self.is_broken = False
@@ -36,9 +34,9 @@ class Drawing:
         """
         try:
             with lib.torch.inference_mode():
-                pictures: list[lib.Image] = self._pipeline(**self._arguments(batch)).images
+                pictures: list[lib.Image] = self._loaded.pipeline(**self._arguments(batch)).images
         except lib.torch.OutOfMemoryError as error:
-            devices.release(self._device)
+            devices.release(self._loaded.device)
             raise EngineError(
                 ErrorCode.BACKEND_ERROR, "the device has too little memory for this picture"
             ) from error
@@ -62,7 +60,7 @@ class Drawing:
         }
         if shape.has_negative:
             arguments["negative_prompt"] = [sketch.negative_prompt for sketch in sketches]
-        if (length := sequence_length(self._pipeline, self._options)) is not None:
+        if (length := sequence_length(self._loaded.pipeline, self._options)) is not None:
             arguments["max_sequence_length"] = length
         return arguments
 

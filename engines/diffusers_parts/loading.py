@@ -3,6 +3,8 @@ backends and quantization are written after diffusers' manual.
 """
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +21,40 @@ _NEEDED_PARAMETERS = frozenset({"prompt", "height", "width", "num_inference_step
 
 
 class Loaded:
-    """A pipeline that is ready to be called, by one thread at a time."""
+    """A pipeline that is ready to be called, by one thread at a time, unless it sleeps.
 
-    def __init__(self, pipeline: Any, device: str) -> None:
+    `can_move`: its weights lie on the device as they are, so that they can go to host RAM and come back. `reopen` makes
+    the pipeline anew from its files.
+    """
+
+    def __init__(self, pipeline: Any, device: str, *, can_move: bool, reopen: Callable[[], Any]) -> None:
         self.pipeline = pipeline
         self.device = device
         self.parameters = frozenset(inspect.signature(type(pipeline).__call__).parameters)
+        self.sleep_levels = devices.sleep_levels(device) if can_move else (2,)
+        self._reopen = reopen
+
+    def sleep(self, level: int) -> None:
+        """On the thread that calls the pipeline."""
+        self.pipeline = self.pipeline.to("cpu") if level == 1 else None
+        devices.release(self.device)
+
+    def wake(self) -> None:
+        self.pipeline = self._reopen() if self.pipeline is None else self.pipeline.to(self.device)
 
 
 def load(spec: BackendSpec, options: Options, report: ReportProgress) -> Loaded:
     """Blocks until the weights are where they compute. Raises EngineError."""
     lib.quiet()
     device = devices.choose_device(spec.device)
-    dtype = devices.choose_dtype(options.dtype, device)
     _check_device(options, device)
+    can_move = options.offload == "none" and not options.quantization
+    reopen = partial(_open, spec, options, device)
+    return Loaded(reopen(report), device, can_move=can_move, reopen=partial(reopen, _report_nothing))
+
+
+def _open(spec: BackendSpec, options: Options, device: str, report: ReportProgress) -> Any:
+    dtype = devices.choose_dtype(options.dtype, device)
     index = read_index(Path(spec.weights))
     check_index(index, options)
     report("loading", f"{index.class_name} in {str(dtype).removeprefix('torch.')} on {device}")
@@ -43,7 +65,11 @@ def load(spec: BackendSpec, options: Options, report: ReportProgress) -> Loaded:
     if options.compile:
         report("compiling", "the denoiser's repeated blocks; they compile in the first pictures")
         _compile(pipeline)
-    return Loaded(pipeline, device)
+    return pipeline
+
+
+def _report_nothing(*_: str) -> None:
+    return
 
 
 def check_index(index: PipelineIndex, options: Options) -> None:

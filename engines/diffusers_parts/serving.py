@@ -28,7 +28,8 @@ class Serving:
 
     def __init__(self, loaded: Loaded, options: Options, thread: ComputeThread) -> None:
         self._options = options
-        self._device = loaded.device
+        self._loaded = loaded
+        self._thread = thread
         self._readers = PromptReaders(loaded.pipeline, options)
         self._drawing = Drawing(loaded, options)
         self._batcher: Batcher[Sketch, lib.Image] = Batcher(
@@ -79,6 +80,16 @@ class Serving:
         self._turn = max(self._turn, batch[0].work.turn)
         return batch
 
+    @property
+    def sleep_levels(self) -> tuple[int, ...]:
+        return self._loaded.sleep_levels
+
+    async def sleep(self, level: int) -> None:
+        await self._thread.run(self._loaded.sleep, level)
+
+    async def wake(self) -> None:
+        await self._thread.run(self._loaded.wake)
+
     async def check_health(self) -> None:
         if self._drawing.is_broken:
             raise EngineError(ErrorCode.BACKEND_ERROR, "the device failed")
@@ -88,7 +99,7 @@ class Serving:
             running=self._batcher.num_running,
             waiting=self._batcher.num_waiting,
             steps=self._drawing.steps,
-            device_bytes=devices.device_bytes(self._device),
+            device_bytes=devices.device_bytes(self._loaded.device),
         )
 
 

@@ -31,6 +31,11 @@ class Connection:
     def num_requests(self) -> int:
         return len(self._tasks)
 
+    async def wait_idle(self) -> None:
+        """Return when no request is left, however it ends."""
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
+
     def oldest_idle_s(self, engine_moved_at: float) -> float:
         """How long the stillest request has shown nothing; a step of the engine counts as a move of all."""
         oldest = min(self._moved_at.values(), default=None)

@@ -1,14 +1,13 @@
 """The life of a worker: take a spec, load its engine, serve connections, stop; knows no library."""
 
 import asyncio
-import gc
 import signal
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
 from engines.contract.codec import FrameError, FrameReader, worker_reader
-from engines.contract.engine import Engine, EngineStats, Phase
+from engines.contract.engine import Engine, EngineStats, Phase, Sleeper
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.frames import (
     PROTOCOL_VERSION,
@@ -19,19 +18,26 @@ from engines.contract.frames import (
     LoadFailed,
     Progress,
     Ready,
+    ResidencyFailed,
     Shutdown,
+    Sleep,
     Start,
     Stats,
     ToWorker,
+    Wake,
 )
 from engines.contract.requests import KINDS, Event
 from engines.contract.spec import BackendSpec
 from engines.runtime.connection import Connection
+from engines.runtime.host_memory import HostMeter, settle
 from engines.runtime.loader import LoadRefused, crashed, load_engine
 from engines.runtime.logs import log_event
 from engines.runtime.outbox import Outbox
+from engines.runtime.residency import Residency
 
 EXIT_OK, EXIT_CRASHED, EXIT_LOAD_FAILED, EXIT_NO_SUPERVISOR, EXIT_ENGINE_DIED = 0, 1, 3, 4, 5
+EXIT_RESIDENCY_FAILED = 6
+_LIFE = "life"
 _FIRST_CONNECTION_S = 60.0
 _STATS_EVERY_S = 1.0
 
@@ -47,6 +53,8 @@ class Worker:
         self._init: asyncio.Future[BackendSpec] = asyncio.get_running_loop().create_future()
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._trouble = asyncio.Event()
+        self._meter = HostMeter()
+        self._residency = Residency(self._meter, self._tell, self._wait_idle)
         self._steps_seen = 0
         self._engine_moved_at = 0.0
 
@@ -55,7 +63,7 @@ class Worker:
             asyncio.get_running_loop().add_signal_handler(number, self._finish, EXIT_OK)
         server = await asyncio.start_unix_server(self._serve, socket)
         tasks = [
-            asyncio.create_task(self._live(), name="life"),
+            asyncio.create_task(self._live(), name=_LIFE),
             asyncio.create_task(self._beat(), name="pulse"),
         ]
         for task in tasks:
@@ -73,14 +81,19 @@ class Worker:
         error = None if task.cancelled() else task.exception()
         if error is None:
             return
-        failure = error if isinstance(error, LoadRefused) else crashed(error)
+        failure = error if isinstance(error, LoadRefused | EngineError) else crashed(error)
         log_event("worker.failed", exc_info=error, task=task.get_name(), message=failure.message)
         if self._ready is None:
-            self._tell(LoadFailed(failure.message, failure.permanent))
-        self._finish(EXIT_CRASHED if self._ready else EXIT_LOAD_FAILED)
+            self._tell(LoadFailed(failure.message, isinstance(failure, LoadRefused) and failure.permanent))
+            self._finish(EXIT_LOAD_FAILED)
+        elif task.get_name() == _LIFE:
+            self._tell(ResidencyFailed(failure.message, is_fatal=True))
+            self._finish(EXIT_RESIDENCY_FAILED)
+        else:
+            self._finish(EXIT_CRASHED)
 
     async def _live(self) -> None:
-        """Wait for the spec, load, be ready."""
+        """Wait for the spec, load, be ready; then sleep and wake when told to."""
         try:
             async with asyncio.timeout(_FIRST_CONNECTION_S):
                 spec = await self._init
@@ -90,11 +103,12 @@ class Worker:
         started = time.monotonic()
         log_event("engine.loading", backend=spec.id, engine=spec.engine)
         self._engine = await load_engine(spec, self._report)
-        gc.collect()
-        gc.freeze()
-        self._ready = Ready(PROTOCOL_VERSION, time.monotonic() - started)
+        await asyncio.to_thread(settle)
+        levels = self._engine.sleep_levels if isinstance(self._engine, Sleeper) else ()
+        self._ready = Ready(PROTOCOL_VERSION, time.monotonic() - started, levels)
         log_event("engine.ready", backend=spec.id, load_s=round(self._ready.load_s, 2))
         self._tell(self._ready)
+        await self._residency.run(self._engine)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until it ends. The first one is the supervisor's: its end is the worker's."""
@@ -136,6 +150,8 @@ class Worker:
                 connection.start(frame)
             case Cancel():
                 connection.cancel(frame)
+            case Sleep() | Wake():
+                self._residency.order(frame)
             case Shutdown():
                 self._finish(EXIT_OK)
             case _:
@@ -144,6 +160,8 @@ class Worker:
     async def _begin(self, frame: Start) -> AsyncGenerator[Event, None]:
         if self._ready is None:
             raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "the model is still loading", retry_after_s=1)
+        if not self._residency.is_hot:
+            raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "the model is asleep", retry_after_s=1)
         method: Any = getattr(self._engine, KINDS[type(frame.request)].method, None)
         if method is None:
             raise EngineError(ErrorCode.VALIDATION_ERROR, "is not of a kind that this can do", field="model")
@@ -165,6 +183,7 @@ class Worker:
                     sum(connection.num_requests for connection in self._connections),
                     max((c.oldest_idle_s(self._engine_moved_at) for c in self._connections), default=0.0),
                     stats,
+                    await self._meter.read(),
                 )
             )
             try:
@@ -173,6 +192,9 @@ class Worker:
             except TimeoutError:
                 continue
             self._trouble.clear()
+
+    async def _wait_idle(self) -> None:
+        await asyncio.gather(*(connection.wait_idle() for connection in self._connections))
 
     async def _is_healthy(self, engine: Engine) -> bool:
         try:

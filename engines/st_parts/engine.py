@@ -43,6 +43,16 @@ class ModelEngine(ABC, Generic[_Options, _Rows]):
     def stats(self) -> EngineStats:
         return self._serving.stats()
 
+    @property
+    def sleep_levels(self) -> tuple[int, ...]:
+        return self._serving.sleep_levels
+
+    async def sleep(self, level: int) -> None:
+        await self._serving.sleep(level)
+
+    async def wake(self) -> None:
+        await self._serving.wake()
+
     async def close(self) -> None:
         if self._loaded is not None:
             self._loaded.close()

@@ -27,8 +27,12 @@ class Reader:
 
     def __init__(self, thread: ComputeThread, tokenizer: Any, limit: int) -> None:
         self._thread = thread
-        self._tokenizer = tokenizer
         self._limit = limit
+        self.use(tokenizer)
+
+    def use(self, tokenizer: Any) -> None:
+        """Read with this one from now on; only while nothing is being read."""
+        self._tokenizer = tokenizer
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True  # text that spells a control token stays text

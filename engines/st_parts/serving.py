@@ -1,6 +1,7 @@
 """A loaded model with its threads, its line and its batches: tokens in, rows out. Knows no request."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from engines.contract.engine import EngineStats
@@ -27,7 +28,7 @@ class Serving(Generic[_Rows]):
 
     def __init__(
         self,
-        model: Any,
+        network: Network,
         thread: ComputeThread,
         rows: Rows[_Rows],
         *,
@@ -35,12 +36,11 @@ class Serving(Generic[_Rows]):
         limit: int,
         budget: Budget,
     ) -> None:
-        self.model = model
-        self.reader = Reader(ComputeThread("tokenizer"), model.tokenizer.backend_tokenizer, limit)
+        self.reader = Reader(ComputeThread("tokenizer"), network.model.tokenizer.backend_tokenizer, limit)
         self._thread = thread
         self._device = device
         self._budget = budget
-        self._network = Network(model, device)
+        self._network = network
         self._line = Line(budget)
         self._batcher: Batcher[Piece, _Rows] = Batcher(
             thread, choose=self._line.choose, compute=rows(self._network)
@@ -58,6 +58,22 @@ class Serving(Generic[_Rows]):
             return list(zip(pieces, await self._batcher.run_all(pieces, priority), strict=True))
         finally:
             self._tickets.discard(ticket)
+
+    @property
+    def model(self) -> Any:
+        """The library's; None while it is dropped."""
+        return self._network.model
+
+    @property
+    def sleep_levels(self) -> tuple[int, ...]:
+        return devices.sleep_levels(self._device)
+
+    async def sleep(self, level: int) -> None:
+        await self._thread.run(self._network.sleep, level)
+
+    async def wake(self) -> None:
+        await self._thread.run(self._network.wake)
+        self.reader.use(self._network.model.tokenizer.backend_tokenizer)
 
     def check_health(self) -> None:
         """Raises EngineError(BACKEND_ERROR) after a failure that the device does not recover from."""
@@ -91,9 +107,10 @@ class Kind(NamedTuple, Generic[_Rows]):
         devices.limit_threads(options.omp_num_threads, spec.device)
         call_tokens = _CPU_CALL_TOKENS if device == "cpu" else _GPU_CALL_TOKENS
         thread = ComputeThread("compute")
-        model = await thread.run(self.open_model, spec, options, device)
+        reopen = partial(self.open_model, spec, options, device)
+        model = await thread.run(reopen)
         return Serving(
-            model,
+            Network(model, device, reopen),
             thread,
             self.rows,
             device=device,

@@ -56,10 +56,15 @@ def device_bytes(device: str) -> int:
     return int(torch.cuda.memory_reserved(device))
 
 
+def sleep_levels(device: str) -> tuple[int, ...]:
+    """Of a model that can move to host RAM and be read anew; on a CPU it is there already, and moving frees nothing."""
+    return (2,) if device == "cpu" else (1, 2)
+
+
 def release(device: str) -> None:
-    """Give memory back that nobody refers to any more."""
-    gc.collect()
+    """Give memory of a GPU back that nobody refers to any more; on a CPU PyTorch keeps none."""
     if device != "cpu":
         import torch
 
+        gc.collect()
         torch.cuda.empty_cache()

@@ -49,6 +49,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `max_num_queued_reqs`: most requests inside the engine; beyond it they are refused as rate limited.
     `performance_mode`: `interactivity` or `throughput` shift vLLM's own defaults.
     `enable_prefix_caching`: reuse the KV cache of equal beginnings. `enforce_eager`: no graphs; on a CPU the default.
+    `sleep`: on a GPU, hold weights and KV cache so that the model can sleep at vLLM's levels. Nothing on a CPU: vLLM
+    takes the order there, but frees nothing.
     `speculative_config`: as vLLM's, for example `{method: ngram, num_speculative_tokens: 4}`.
 
     Answers:
@@ -78,6 +80,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     performance_mode: Literal["balanced", "interactivity", "throughput"] = "balanced"
     enable_prefix_caching: bool = True
     enforce_eager: bool | None = None
+    sleep: bool = True
     speculative_config: dict[str, Any] | None = None
     tool_parser: str = "hermes"
     reasoning_parser: str | None = None

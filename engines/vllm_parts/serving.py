@@ -20,7 +20,7 @@ from engines.vllm_parts.outputs import Tally, TokenSpeller
 from engines.vllm_parts.prompts import PromptRenderer
 from engines.vllm_parts.readers import Reader
 from engines.vllm_parts.sampling import ParamsMaker, format_constraint, is_greedy, refusals
-from engines.vllm_parts.starting import Gauge, start, stop
+from engines.vllm_parts.starting import Gauge, sleep_levels, start, stop, wake_up
 
 
 class Serving:
@@ -36,6 +36,8 @@ class Serving:
         self._default_thinking = options.default_thinking
         self._media = MediaReader(options)
         self._ids = itertools.count()
+        self.sleep_levels = sleep_levels(llm, options)
+        self._sleep_level = 0
 
     @classmethod
     async def start(cls, spec: BackendSpec, options: Options) -> "Serving":
@@ -103,6 +105,14 @@ class Serving:
 
     def stats(self) -> EngineStats:
         return self._gauge.stats
+
+    async def sleep(self, level: int) -> None:
+        """vLLM forgets its prefix cache and what it keeps of images and sounds."""
+        await self._llm.sleep(level)
+        self._sleep_level = level
+
+    async def wake(self) -> None:
+        await wake_up(self._llm, self._sleep_level)
 
     async def close(self) -> None:
         self._media.close()

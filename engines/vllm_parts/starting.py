@@ -55,6 +55,8 @@ def start(spec: BackendSpec, options: Options, gauge: Gauge) -> vllm.AsyncLLM:
     """Load the model; blocks until it can compute. Raises EngineError."""
     arguments = engine_arguments(spec, options, is_cpu=vllm.current_platform.is_cpu())
     _check_names(arguments)
+    if options.sleep and not vllm.current_platform.is_cpu():
+        arguments["enable_sleep_mode"] = vllm.current_platform.is_sleep_mode_available()
     arguments["structured_outputs_config"] = vllm.StructuredOutputsConfig(
         **arguments["structured_outputs_config"]
     )
@@ -73,6 +75,24 @@ def start(spec: BackendSpec, options: Options, gauge: Gauge) -> vllm.AsyncLLM:
     # worker's CPU time per token. Effective because the output handler starts with the first request.
     llm.log_stats = llm.output_processor.log_stats = False
     return llm
+
+
+def sleep_levels(llm: vllm.AsyncLLM, options: Options) -> tuple[int, ...]:
+    """None on a CPU. Only what lies in the checkpoint as the engine reads it can be dropped and read again."""
+    if not llm.model_config.enable_sleep_mode:
+        return ()
+    is_plain = options.load_format in ("auto", "safetensors") and options.speculative_config is None
+    return (1, 2) if is_plain else (1,)
+
+
+async def wake_up(llm: vllm.AsyncLLM, level: int) -> None:
+    """After a sleep at level 2 the weights are read before the KV cache takes its room: loading needs some itself."""
+    if level == 2:
+        await llm.wake_up(tags=["weights"])
+        await llm.collective_rpc("reload_weights")
+        await llm.wake_up(tags=["kv_cache"])
+    else:
+        await llm.wake_up()
 
 
 def _first_line(error: Exception) -> str:

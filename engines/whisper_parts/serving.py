@@ -35,6 +35,7 @@ class Serving:
         is_gpu = model.model.device == "cuda"
         max_batch = options.max_batch_windows or (_MAX_BATCH_ON_GPU if is_gpu else _MAX_BATCH_ON_CPU)
         self._model = model
+        self.sleep_levels = (1, 2) if is_gpu else (2,)
         self._options = options
         self._num_ahead = max_batch + 1
         self._threads = ComputeThread("compute"), ComputeThread("prepare")
@@ -157,6 +158,15 @@ class Serving:
         steps = self._batcher.steps + self._preparer.steps
         return EngineStats(self._num_requests, self._batcher.num_waiting, steps=steps)
 
+    async def sleep(self, level: int) -> None:
+        """CTranslate2's own way. The decoding process, which holds libraries too, ends; `start` brings it back."""
+        await asyncio.to_thread(self._decoder.close)
+        await self._threads[0].run(self._model.model.unload_model, to_cpu=level == 1)
+
+    async def wake(self) -> None:
+        """Raises EngineError."""
+        await self._threads[0].run(_load_again, self._model)
+
     def close(self) -> None:
         self._decoder.close()
         for thread in self._threads:
@@ -177,6 +187,13 @@ def load(spec: BackendSpec, options: Options) -> WhisperModel:
     except ValueError as error:
         # A compute type that the device does not have; the text is for the operator, who wrote the configuration.
         raise EngineError(ErrorCode.VALIDATION_ERROR, f"CTranslate2: {error}") from error
+    except RuntimeError as error:
+        raise EngineError(ErrorCode.MODEL_UNAVAILABLE, f"CTranslate2: {error}") from error
+
+
+def _load_again(model: WhisperModel) -> None:
+    try:
+        model.model.load_model()
     except RuntimeError as error:
         raise EngineError(ErrorCode.MODEL_UNAVAILABLE, f"CTranslate2: {error}") from error
 

@@ -12,6 +12,8 @@ from engines.contract.codec import FrameError, encode, gateway_reader
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.frames import (
     Accepted,
+    Asleep,
+    Awake,
     Cancel,
     Done,
     Failed,
@@ -19,6 +21,7 @@ from engines.contract.frames import (
     LoadFailed,
     Progress,
     Ready,
+    ResidencyFailed,
     Start,
     Stats,
     ToWorker,
@@ -26,7 +29,8 @@ from engines.contract.frames import (
 from engines.contract.requests import Item, Request
 from engines.contract.types import Priority, Usage
 
-ControlFrame = Progress | Ready | LoadFailed | Stats
+ResidencyFrame = Asleep | Awake | ResidencyFailed
+ControlFrame = Progress | Ready | LoadFailed | Stats | ResidencyFrame
 
 
 class RequestStream:

@@ -14,10 +14,21 @@ from typing import Protocol
 import msgspec
 
 from engines.contract.codec import FrameError
-from engines.contract.frames import PROTOCOL_VERSION, Init, LoadFailed, Progress, Ready, Shutdown, Stats
+from engines.contract.frames import (
+    PROTOCOL_VERSION,
+    Init,
+    LoadFailed,
+    Progress,
+    Ready,
+    ResidencyFailed,
+    Shutdown,
+    Sleep,
+    Stats,
+    Wake,
+)
 from engines.contract.spec import BackendSpec
 from server.telemetry import log_event
-from server.workers.channel import Channel, ControlFrame
+from server.workers.channel import Channel, ControlFrame, ResidencyFrame
 
 CONNECT_POLL_S = 0.02
 EXIT_GRACE_S = 0.5  # between a worker's hanging up and its exit
@@ -35,12 +46,17 @@ class LaunchPlan(msgspec.Struct, frozen=True):
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds. `heartbeat_s`: longest silence of a ready worker. `stall_s`: of a request without progress."""
+    """Seconds. `heartbeat_s`: longest silence of a ready worker. `stall_s`: of a request without progress.
+
+    `sleep_s` and `wake_s` are kept by the worker itself, which ends when it takes longer.
+    """
 
     connect_s: float = 60.0
     heartbeat_s: float = 10.0
     stall_s: float = 120.0
     shutdown_s: float = 15.0
+    sleep_s: float = 60.0
+    wake_s: float = 600.0
 
 
 class Listener(Protocol):
@@ -55,25 +71,52 @@ class Listener(Protocol):
     def on_exit(self, worker: "WorkerProcess", error: str | None, permanent: bool) -> None: ...
 
 
+class ResidencyListener(Protocol):
+    """Told between `on_ready` and `on_hang_up`, once for each `sleep` and `wake` unless the worker ends before.
+
+    A fatal ResidencyFailed is followed by `on_exit` with its message.
+    """
+
+    def on_residency(self, worker: "WorkerProcess", frame: ResidencyFrame) -> None: ...
+
+
 class WorkerProcess:
     """A worker from spawn to reaping. `error` in `on_exit` is None only after `stop()` without a reason."""
 
-    def __init__(self, spec: BackendSpec, plan: LaunchPlan, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        spec: BackendSpec,
+        plan: LaunchPlan,
+        timeouts: Timeouts,
+        residency: ResidencyListener | None = None,
+    ) -> None:
         self.spec = spec
         self.channel: Channel | None = None
         self.stats: Stats | None = None
         self.load_s: float | None = None
+        self.sleep_levels: tuple[int, ...] = ()
         self._plan = plan
         self._timeouts = timeouts
+        self._residency = residency
         self._process: asyncio.subprocess.Process | None = None
         self._stop_requested = asyncio.Event()
         self._stop_reason: str | None = None
         self._load_failure: LoadFailed | None = None
+        self._lost_residency: str | None = None
         self._num_silent_checks = 0
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
+
+    def sleep(self, level: int) -> None:
+        """Ask a ready worker to sleep at one of its `sleep_levels`; no request may be sent until it is awake."""
+        if self.channel is not None:
+            self.channel.send(Sleep(level, self._timeouts.sleep_s))
+
+    def wake(self) -> None:
+        if self.channel is not None:
+            self.channel.send(Wake(self._timeouts.wake_s))
 
     def stop(self, reason: str | None = None) -> None:
         """Ask the worker to end; with a reason it is killed and its end counts as a failure."""
@@ -180,9 +223,18 @@ class WorkerProcess:
             listener.on_progress(self, frame)
         elif isinstance(frame, Ready):
             self.load_s = frame.load_s
+            self.sleep_levels = frame.sleep_levels
             listener.on_ready(self, frame)
-        else:
+        elif isinstance(frame, LoadFailed):
             self._load_failure = frame
+        else:
+            self._on_residency(frame)
+
+    def _on_residency(self, frame: ResidencyFrame) -> None:
+        if isinstance(frame, ResidencyFailed) and frame.is_fatal:
+            self._lost_residency = frame.message
+        if self._residency is not None:
+            self._residency.on_residency(self, frame)
 
     async def _watch_heartbeat(self) -> None:
         """Stop a ready worker that falls silent.
@@ -220,6 +272,8 @@ class WorkerProcess:
             return self._load_failure.message
         if self._stop_reason is not None:
             return self._stop_reason
+        if self._lost_residency is not None:
+            return self._lost_residency
         if self._stop_requested.is_set():
             return None
         if status < 0:

@@ -21,7 +21,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    tokenizer = _tokenizer(folder)
+    tokenizer = make_tokenizer(folder)
     _write_base(folder / "base", BertModel(_config(tokenizer)), tokenizer)
     transformer = Transformer(str(folder / "base"), max_seq_length=LIMIT)
     model = SentenceTransformer(
@@ -34,7 +34,7 @@ def main() -> None:
     _write_base(folder / "rerank", classifier, tokenizer)
 
 
-def _tokenizer(folder: Path) -> BertTokenizer:
+def make_tokenizer(folder: Path) -> BertTokenizer:
     """Every letter is a token."""
     vocabulary = folder / "vocab.txt"
     vocabulary.write_text("\n".join([*_SPECIAL, *_LETTERS, *("##" + letter for letter in _LETTERS)]))

@@ -15,7 +15,9 @@ from engines.contract.codec import FrameReader, encode, gateway_reader
 from engines.contract.frames import (
     PROTOCOL_VERSION,
     Accepted,
+    Asleep,
     Attach,
+    Awake,
     Cancel,
     Done,
     Failed,
@@ -24,6 +26,7 @@ from engines.contract.frames import (
     Items,
     LoadFailed,
     Ready,
+    ResidencyFailed,
     Shutdown,
     Start,
     Stats,
@@ -95,6 +98,7 @@ class Peer:
         self._ids = itertools.count(1)
         self._queues: dict[int, asyncio.Queue[Event | None]] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._residency: asyncio.Queue[Asleep | Awake | ResidencyFailed] = asyncio.Queue()
         self.others: list[FromWorker] = []
         self.num_frames = self.num_items = 0
         self.is_lost = asyncio.Event()
@@ -136,6 +140,8 @@ class Peer:
                     self._queues[id].put_nowait(delta)
             elif isinstance(frame, Accepted | Done | Failed):
                 self._queues[frame.id].put_nowait(frame)
+            elif isinstance(frame, Asleep | Awake | ResidencyFailed):
+                self._residency.put_nowait(frame)
             else:
                 self.others.append(frame)
                 if isinstance(frame, Stats):
@@ -148,6 +154,14 @@ class Peer:
         self.has_stats.clear()
         await self.has_stats.wait()
         return next(frame for frame in reversed(self.others) if isinstance(frame, Stats))
+
+    async def next_residency(self, timeout_s: float = 120.0) -> Asleep | Awake | ResidencyFailed:
+        """The answer to the oldest Sleep or Wake that has none yet."""
+        async with asyncio.timeout(timeout_s):
+            return await self._residency.get()
+
+    def has_residency(self) -> bool:
+        return not self._residency.empty()
 
     def start(self, request: AnyRequest, priority: Priority = Priority.DEFAULT) -> "Request":
         id = next(self._ids)

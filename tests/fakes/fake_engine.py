@@ -1,30 +1,42 @@
 """An engine without a library: repeats the last user message word by word, and fails on command.
 
 Name it as `engine: tests.fakes.fake_engine`. Faults come from the backend's options or, so that one worker can
-serve both good and bad requests, from the text of the request: see `Trigger`.
+serve both good and bad requests, from the text of the request: see `Trigger`. Its weights are ballast: on device `cpu`
+touched pages, which only level 2 frees; on a GPU, which need not exist, a number in its stats, which level 1 turns into
+touched pages of the host and level 2 into nothing.
 """
 
 import asyncio
 import os
 import re
 from collections.abc import AsyncGenerator, Iterator
+from typing import Literal
 
 import msgspec
 
 from engines.contract.chat import ChatEvent, ChatRequest, Delta, GenerateRequest, Sampling
-from engines.contract.engine import EngineStats, ReportProgress
+from engines.contract.engine import EngineStats, MemoryEstimate, ReportProgress
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
 from engines.contract.types import FinishReason, Priority, Usage
+from tests.fakes.ballast import MIB, Ballast
 
 HAS_WEIGHTS = False
 
 _WORDS = re.compile(r"\s*\S+")
-_TRIGGER = re.compile(r"!(?P<what>die|hang|fail|crash|refuse|sick)(?::(?P<at>\d+))?(?::(?P<code>[A-Z_]+))?")
+_TRIGGER = re.compile(
+    r"!(?P<what>die|hang|fail|crash|refuse|sick|grow)(?::(?P<at>\d+))?(?::(?P<code>[A-Z_]+))?"
+)
+Fault = Literal["fail", "crash", "hang", "die"]
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`load_failure`: `permanent` or `passing`. `die_at`, `hang_at`: token at which every request does so."""
+    """`load_failure`: `permanent` or `passing`. `die_at`, `hang_at`: token at which every request does so.
+
+    `ballast_mib`: size of the weights. `estimate_mib`: what `estimate` says instead of the truth. `told_device_mib`:
+    what its stats say that it holds on its GPU instead of the truth. `kept_mib`: what a sleep leaves in host memory.
+    `sleep_levels`: what it offers; unset is what its device allows. Faults happen in place of the sleep or the wake.
+    """
 
     load_delay_s: float = 0.0
     token_delay_s: float = 0.0
@@ -33,13 +45,23 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     die_at: int | None = None
     hang_at: int | None = None
     close_delay_s: float = 0.0
+    ballast_mib: int = 0
+    estimate_mib: int | None = None
+    told_device_mib: int | None = None
+    kept_mib: int = 0
+    sleep_levels: tuple[int, ...] | None = None
+    sleep_delay_s: float = 0.0
+    wake_delay_s: float = 0.0
+    sleep_fault: Fault | None = None
+    wake_fault: Fault | None = None
 
 
 class Trigger(msgspec.Struct, frozen=True):
     """A fault asked for in the text.
 
     `!die:3` (exit at token 3), `!hang:3`, `!fail:3:BACKEND_ERROR` (EngineError at token 3), `!crash:3` (unexpected
-    exception), `!refuse:0:BACKEND_RATE_LIMITED` (before acceptance), `!sick` (health check fails).
+    exception), `!refuse:0:BACKEND_RATE_LIMITED` (before acceptance), `!sick` (health check fails), `!grow:64` (64 MiB
+    more, which no sleep but only the process's end gives back).
     """
 
     what: str
@@ -52,6 +74,10 @@ class Engine:
 
     def __init__(self, spec: BackendSpec, options: Options) -> None:
         self._options = options
+        self._has_gpu = spec.device.startswith("cuda")
+        self._weights = Ballast()
+        self._leak = Ballast()
+        self._device_mib = 0
         self._running = 0
         self._steps = 0
         self._is_sick = False
@@ -65,6 +91,7 @@ class Engine:
             is_permanent = self._options.load_failure == "permanent"
             code = ErrorCode.VALIDATION_ERROR if is_permanent else ErrorCode.MODEL_UNAVAILABLE
             raise EngineError(code, "told to fail while loading")
+        self._take_weights()
 
     async def warm_up(self) -> None:
         return
@@ -74,7 +101,35 @@ class Engine:
             raise EngineError(ErrorCode.BACKEND_ERROR, "told to be sick")
 
     def stats(self) -> EngineStats:
-        return EngineStats(running=self._running, steps=self._steps)
+        told = self._options.told_device_mib
+        device_mib = self._device_mib if told is None else told
+        return EngineStats(running=self._running, steps=self._steps, device_bytes=device_mib * MIB)
+
+    @property
+    def sleep_levels(self) -> tuple[int, ...]:
+        if self._options.sleep_levels is not None:
+            return self._options.sleep_levels
+        return (1, 2) if self._has_gpu else (2,)
+
+    async def sleep(self, level: int) -> None:
+        await asyncio.sleep(self._options.sleep_delay_s)
+        await _suffer(self._options.sleep_fault)
+        is_kept = level == 1 and self._has_gpu
+        self._device_mib = 0
+        self._weights.drop()
+        self._weights.take(self._options.ballast_mib if is_kept else self._options.kept_mib)
+
+    async def wake(self) -> None:
+        await asyncio.sleep(self._options.wake_delay_s)
+        await _suffer(self._options.wake_fault)
+        self._weights.drop()
+        self._take_weights()
+
+    def _take_weights(self) -> None:
+        if self._has_gpu:
+            self._device_mib = self._options.ballast_mib
+        else:
+            self._weights.take(self._options.ballast_mib)
 
     async def close(self) -> None:
         await asyncio.sleep(self._options.close_delay_s)
@@ -96,6 +151,8 @@ class Engine:
         if trigger.what == "refuse":
             raise EngineError(ErrorCode(trigger.code), "told to refuse", field="messages", retry_after_s=1)
         self._is_sick = self._is_sick or trigger.what == "sick"
+        if trigger.what == "grow":
+            self._leak.take(trigger.at)
         answers = [list(_tokens(text, sampling)) for text in texts for _ in range(sampling.n)]
         return self._events(answers, prompt_tokens, trigger, stream=stream)
 
@@ -129,6 +186,23 @@ class Engine:
         if what == "crash":
             raise RuntimeError("told to crash")
         self._steps += 1
+
+
+def estimate(spec: BackendSpec, options: Options) -> MemoryEstimate:
+    told = options.estimate_mib
+    return MemoryEstimate((options.ballast_mib if told is None else told) * MIB, 0)
+
+
+async def _suffer(fault: Fault | None) -> None:
+    match fault:
+        case "fail":
+            raise EngineError(ErrorCode.MODEL_UNAVAILABLE, "told to fail")
+        case "crash":
+            raise RuntimeError("told to crash")
+        case "hang":
+            await asyncio.Event().wait()
+        case "die":
+            os._exit(9)
 
 
 def _trigger(text: str) -> Trigger:

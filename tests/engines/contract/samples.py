@@ -24,7 +24,9 @@ from engines.contract.engine import EngineStats
 from engines.contract.errors import ErrorCode
 from engines.contract.frames import (
     Accepted,
+    Asleep,
     Attach,
+    Awake,
     Cancel,
     Done,
     Failed,
@@ -34,10 +36,13 @@ from engines.contract.frames import (
     LoadFailed,
     Progress,
     Ready,
+    ResidencyFailed,
     Shutdown,
+    Sleep,
     Start,
     Stats,
     ToWorker,
+    Wake,
 )
 from engines.contract.image import ImageProgress, ImageRequest, Picture
 from engines.contract.speech import AudioChunk, SpeechRequest
@@ -91,12 +96,17 @@ TO_WORKER: dict[str, ToWorker] = {
     ),
     "start_speech": Start(9, SpeechRequest("Hello.", "anna", 1.5, "opus", "en", 1)),
     "cancel": Cancel(3),
+    "sleep": Sleep(2, 30.0),
+    "wake": Wake(120.0),
     "shutdown": Shutdown(),
 }
 FROM_WORKER: dict[str, FromWorker] = {
     "progress": Progress("loading", "weights"),
-    "ready": Ready(1, 2.5),
+    "ready": Ready(1, 2.5, (1, 2)),
     "load_failed": LoadFailed("no config.json", permanent=True),
+    "asleep": Asleep(1, 0.5, -4096, 8192),
+    "awake": Awake(0.25),
+    "residency_failed": ResidencyFailed("waking took longer than 120 s", is_fatal=True),
     "accepted": Accepted(3),
     "items": Items([(3, _DELTA), (4, Delta(0, "x"))]),
     "items_of_other_modalities": Items(
@@ -112,7 +122,7 @@ FROM_WORKER: dict[str, FromWorker] = {
     ),
     "done": Done(3, Usage(10, 4, 8, 1, 2.5)),
     "failed": Failed(3, ErrorCode.VALIDATION_ERROR, "too long", "messages", 1, worker_died=True),
-    "stats": Stats(2, 0.5, EngineStats(1, 1, 0.25, 9)),
+    "stats": Stats(2, 0.5, EngineStats(1, 1, 0.25, 9), 4096),
 }
 
 

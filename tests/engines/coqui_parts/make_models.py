@@ -26,20 +26,20 @@ PUNCTUATION = "!'(),-.:;? "
 SPEAKERS = ("p1", "p2")
 
 
-def vits(folder: Path, *, as_pickle: bool = False) -> None:
+def vits(folder: Path, *, as_pickle: bool = False, hidden: int = 16, decoder_channels: int = 32) -> None:
     """Two speakers, 16 kHz. As a pickle with a discriminator, as training leaves it."""
     from TTS.tts.configs.vits_config import VitsConfig
     from TTS.tts.models.vits import Vits, VitsArgs
 
     arguments = VitsArgs(
-        hidden_channels=16,
+        hidden_channels=hidden,
         num_layers_text_encoder=1,
-        hidden_channels_ffn_text_encoder=32,
+        hidden_channels_ffn_text_encoder=2 * hidden,
         num_heads_text_encoder=2,
         kernel_size_posterior_encoder=3,
         num_layers_posterior_encoder=1,
         num_layers_flow=1,
-        upsample_initial_channel_decoder=32,
+        upsample_initial_channel_decoder=decoder_channels,
         use_sdp=False,
         init_discriminator=False,
         use_speaker_embedding=True,
