@@ -21,7 +21,7 @@ from benchmark import batch_beside, batch_overhead, batch_prefix, servers, stamp
 from benchmark.report import insert
 
 from server.engine_envs import python_for
-from server.settings import load_settings
+from server.settings_sources import load_settings
 
 FOLDER = Path(".hearth/bench")
 PAGE = servers.ROOT / "docs/benchmarks.md"
