@@ -1,11 +1,13 @@
 """Memory of a process group as Linux tells it."""
 
-import os
 import subprocess
 import sys
+from pathlib import Path
 
-from engines.runtime.host_memory import HostMeter, group_bytes, group_members, process_bytes
-from tests.fakes.ballast import MIB, Ballast
+from engines.runtime.host_memory import group_bytes, group_members, process_bytes
+from tests.fakes.ballast import MIB
+
+ROOT = Path(__file__).resolve().parents[3]
 
 _PARENT = r"""
 import os, sys, mmap
@@ -46,15 +48,29 @@ def test_process_that_is_gone_holds_nothing() -> None:
         assert process_bytes(process.pid) == 0
 
 
-async def test_meter_sees_what_was_taken_and_dropped() -> None:
+_METER = """
+import asyncio
+from engines.runtime.host_memory import HostMeter
+from tests.fakes.ballast import Ballast
+
+async def look():
     meter, ballast = HostMeter(), Ballast()
-    before = await meter.look()
-
+    seen = [await meter.look()]
     ballast.take(64)
-    taken = await meter.look()
+    seen.append(await meter.look())
     ballast.drop()
-    dropped = await meter.look()
+    print(*seen, await meter.look())
 
+asyncio.run(look())
+"""
+
+
+def test_meter_sees_what_was_taken_and_dropped() -> None:
+    """In a group of its own, where nothing else comes and goes."""
+    told = subprocess.run(
+        [sys.executable, "-c", _METER], process_group=0, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    before, taken, dropped = map(int, told.stdout.split())
     assert abs(taken - before - 64 * MIB) < 8 * MIB
     assert abs(dropped - before) < 8 * MIB
-    assert os.getpgrp() in set(group_members(os.getpgrp()))
