@@ -35,7 +35,8 @@ def execute(store: Store, *statements: str) -> None:
 def make_old_store(url: str, version: int) -> None:
     """A store as versions before Alembic left it."""
     store = open_store(url)
-    later = ["batch_lines", "batches", "files", "idempotency_keys"] if version == 1 else []
+    tables = ["batch_lines", "batches", "files", "idempotency_keys", "memory_peaks"]
+    later = tables if version == 1 else []
     execute(
         store,
         "INSERT INTO api_keys (id, digest, name, permissions, created_at)"

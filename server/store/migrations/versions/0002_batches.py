@@ -1,4 +1,4 @@
-"""Files, batches with their lines, and answers kept for repeated requests."""
+"""Files, batches with their lines, answers kept for repeated requests, and what backends were seen to hold."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ def upgrade() -> None:
     _create_batches()
     _create_batch_lines()
     _create_idempotency_keys()
+    _create_memory_peaks()
 
 
 def _create_files() -> None:
@@ -103,3 +104,13 @@ def _create_idempotency_keys() -> None:
         sa.Column("created_at", TIME, nullable=False),
     )
     op.create_index("idempotency_keys_by_age", "idempotency_keys", ["created_at"])
+
+
+def _create_memory_peaks() -> None:
+    op.create_table(
+        "memory_peaks",
+        sa.Column("backend_id", sa.String(100), primary_key=True),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger, nullable=False),
+        sa.Column("measured_at", TIME, nullable=False),
+    )
