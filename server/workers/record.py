@@ -27,9 +27,7 @@ class Record:
     ) -> None:
         self.spec = spec
         self.devices = devices
-        self.need_bytes = (
-            need_bytes  # on each of its devices: reckoned before the first load, measured after it
-        )
+        self.need_bytes = need_bytes  # on each device: reckoned before the first load, measured after it
         self.is_measured = False
         self.is_held_up = False  # queued, and waits for another load or for memory, not for a time
         self.is_pinned = spec.pinned

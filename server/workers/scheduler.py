@@ -217,6 +217,7 @@ class Scheduler:
 
     def _load_queued(self, now: float) -> list[Action]:
         """Begin the loads whose turn it is, and make room for the next."""
+        self._look_again_at = None
         if all(record.state is not WorkerState.QUEUED for record in self.records.values()):
             return []  # as after almost every request
         admitted = admit(self.records.values(), self.ledger, now)

@@ -159,6 +159,17 @@ def test_a_batch_waits_until_a_model_has_been_idle_for_a_while() -> None:
     assert scheduler.on_tick(BATCH_PATIENCE_S) == [StopWorker("be_b")]
 
 
+def test_a_batch_that_no_longer_waits_wakes_nobody() -> None:
+    scheduler = make("be_b", "be_c")
+    bring_up(scheduler, "be_b")
+    scheduler.on_request(1, 1, "be_c", Priority.BATCH)
+
+    scheduler.on_stop(2, "be_c")
+    scheduler.on_tick(BATCH_PATIENCE_S)
+
+    assert scheduler.next_wake() is None
+
+
 def test_an_idle_model_is_stopped_when_its_time_is_over() -> None:
     scheduler = make("be_a", keep_alive="5m")
     bring_up(scheduler, "be_a")
