@@ -7,12 +7,12 @@ the engine's own estimate counts again.
 import asyncio
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from engines.contract.spec import BackendSpec
+from server.clock import utc_now
 from server.errors import ServiceError
 from server.store import Store
 from server.store.database import Database
@@ -67,7 +67,7 @@ class Measurements:
                 "backend_id": backend_id,
                 "fingerprint": self._fingerprints[backend_id],
                 "size_bytes": self.known[backend_id],
-                "measured_at": datetime.now(UTC),
+                "measured_at": utc_now(),
             }
             for backend_id in changed
         ]

@@ -13,7 +13,8 @@ from server.batch.lines import LineSource
 from server.batch.persisting import persist
 from server.batch.results import publish
 from server.batch.states import BatchState, Outcome
-from server.batch.validation import BatchLostError, check_file, clear_lines, now, store_lines
+from server.batch.validation import BatchLostError, check_file, clear_lines, store_lines
+from server.clock import utc_now
 from server.failpoints import reach
 from server.files import FileStore
 from server.store.database import Database
@@ -40,7 +41,7 @@ class Course:
         *,
         limits: Limits,
         webhooks: str | None,
-        now: Callable[[], datetime] = now,
+        now: Callable[[], datetime] = utc_now,
         grace_s: float = GRACE_S,
     ) -> None:
         self._database = database

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from engines.contract.errors import ErrorCode
 from server.batch.body import decode_inline, file_id_of
-from server.batch.validation import now
+from server.clock import utc_now
 from server.disk import DiskGuard
 from server.errors import ServiceError, invalid
 from server.files import FileRecord, FileStore, Purpose, Sealed
@@ -70,7 +70,7 @@ class Intake:
         return file
 
     def _record(self, owner: str, sealed: Sealed) -> FileRecord:
-        moment: datetime = now()
+        moment: datetime = utc_now()
         return FileRecord(
             id=sealed.id,
             owner=owner,

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from engines.contract.errors import ErrorCode
@@ -13,6 +13,7 @@ from server.batch.line_order import LineOrder
 from server.batch.plans import Plan
 from server.batch.sound_source import SoundSource
 from server.batch.spoken_file import SpokenFiles
+from server.clock import utc_now
 from server.envelope import to_json
 from server.errors import ServiceError
 from server.files import FileStore
@@ -29,10 +30,6 @@ BeforeStart = Callable[[], Awaitable[None]]
 Call = AbstractAsyncContextManager[Running]
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class LineRunner:
     """Holds nothing between two lines; any number may run at once."""
 
@@ -44,7 +41,7 @@ class LineRunner:
         *,
         remote: RemoteFiles,
         uploads: Spool,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._gateway = gateway
         self._files = files

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from server.batch.records import Batch
-from server.batch.validation import now
 from server.batch.views import native_batch
+from server.clock import utc_now
 from server.telemetry import Metrics
 from server.webhooks import Event, EventType, WebhookSender, backoff_s
 
@@ -15,7 +15,9 @@ TOLD, DUE, GIVEN_UP = "told", "due", "given_up"
 class WebhookTeller:
     """The `Teller` of `server.batch.upkeep`."""
 
-    def __init__(self, sender: WebhookSender, metrics: Metrics, *, now: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self, sender: WebhookSender, metrics: Metrics, *, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self._sender = sender
         self._metrics = metrics
         self._now = now

@@ -17,8 +17,9 @@ from server.batch.board import Board
 from server.batch.course import Course
 from server.batch.job import Job, nobody
 from server.batch.states import CANCELLABLE, BatchState, Outcome
-from server.batch.validation import BatchLostError, now
+from server.batch.validation import BatchLostError
 from server.caller import Permission
+from server.clock import utc_now
 from server.disk import DiskGuard
 from server.errors import ServiceError
 from server.failpoints import reach
@@ -45,7 +46,7 @@ class BatchRunner:
         disk: DiskGuard,
         metrics: Metrics,
         ended: Callable[[], None],
-        now: Callable[[], datetime] = now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.id = id
         self._database = database

@@ -13,7 +13,7 @@ from server.batch.intake import Input
 from server.batch.records import WINDOWS_S, Batch, Surface
 from server.batch.runner import BatchRunner
 from server.batch.states import BatchState
-from server.batch.validation import now
+from server.clock import utc_now
 from server.disk import DiskGuard
 from server.errors import ServiceError
 from server.failpoints import reach
@@ -48,7 +48,7 @@ class Batches:
         *,
         max_active: int,
         ttl_s: float,
-        now: Callable[[], datetime] = now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._database = database
         self._files = files

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from server.batch import tables
 from server.batch.records import Batch
-from server.batch.validation import clear_lines, now
+from server.batch.validation import clear_lines
+from server.clock import utc_now
 from server.errors import ServiceError
 from server.failpoints import reach
 from server.store.database import Database
@@ -33,7 +34,12 @@ class Upkeep:
     """`run` is for the lifespan; `wake` when a batch has ended."""
 
     def __init__(
-        self, runner_id: str, database: Database, teller: Teller | None, *, now: Callable[[], datetime] = now
+        self,
+        runner_id: str,
+        database: Database,
+        teller: Teller | None,
+        *,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._runner_id = runner_id
         self._database = database

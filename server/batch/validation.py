@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +23,11 @@ class BatchLostError(Exception):
 
 async def clear_lines(database: Database, batch_id: str) -> None:
     """Delete all its lines, a slice at a time, so that other writes come in between."""
-    while await persist(
-        database, lambda connection: line_tables.delete_lines(connection, batch_id, SLICE_LINES)
-    ):
-        pass
+    num_deleted = SLICE_LINES
+    while num_deleted == SLICE_LINES:
+        num_deleted = await persist(
+            database, lambda connection: line_tables.delete_lines(connection, batch_id, SLICE_LINES)
+        )
 
 
 class Checked(NamedTuple):
@@ -78,13 +78,8 @@ def _inserting(batch: Batch, rows: Sequence[dict[str, Any]]) -> Callable[[Connec
     def write(connection: Connection) -> None:
         if not tables.is_held(connection, batch):
             raise BatchLostError
-        if (
-            line_tables.find_line(connection, batch.id, rows[-1]["line_no"]) is None
-        ):  # else an unknown commit was done
+        was_done = line_tables.find_line(connection, batch.id, rows[-1]["line_no"])  # by an unknown commit
+        if was_done is None:
             line_tables.insert_lines(connection, rows)
 
     return write
-
-
-def now() -> datetime:
-    return datetime.now(UTC)

@@ -7,12 +7,13 @@ orphan, see `sweep.py`.
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, insert, or_, select
 
 from engines.contract.errors import ErrorCode
+from server.clock import utc_now
 from server.disk import DiskGuard, disk_error, in_thread, read_pieces
 from server.errors import ServiceError
 from server.files.draft import UPLOAD, Draft, Steps
@@ -22,10 +23,6 @@ from server.store.database import Database
 from server.store.schema import batches, files
 
 _COLUMNS = FileRecord.__struct_fields__
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class FileStore:

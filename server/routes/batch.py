@@ -11,9 +11,9 @@ from server.batch.body import BatchBody
 from server.batch.paging import cursor_of, read_cursor, read_status
 from server.batch.records import Batch
 from server.batch.service import Submission
-from server.batch.validation import now
 from server.batch.views import native_batch
 from server.caller import Permission
+from server.clock import utc_now
 from server.deps import base_url, request_id, require, services
 from server.envelope import Json, Pagination, success, to_json
 from server.streaming import JSON
@@ -80,7 +80,7 @@ async def list_batches(
     has_more = len(found) > limit
     page = found[:limit]
     pagination = Pagination(has_more=has_more, next_cursor=cursor_of(page[-1]) if has_more else None)
-    items = [native_batch(batch, base_url(request), now()) for batch in page]
+    items = [native_batch(batch, base_url(request), utc_now()) for batch in page]
     return Json(success({"items": items}, request_id(request), pagination))
 
 
@@ -99,7 +99,7 @@ async def cancel_batch(request: Request, batch_id: _BatchId) -> Json:
 
 
 def _answer(request: Request, batch: Batch) -> dict[str, object]:
-    return success(native_batch(batch, base_url(request), now()), request_id(request))
+    return success(native_batch(batch, base_url(request), utc_now()), request_id(request))
 
 
 def _fingerprint(body: bytes) -> str:

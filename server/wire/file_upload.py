@@ -1,13 +1,14 @@
 """From a form that was read to a file that exists. Knows no dialect."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import TypeVar
 
 import msgspec
 
 from server import failpoints
+from server.clock import utc_now
 from server.files import Draft, FileRecord, FileStore, clean_filename
 from server.idempotency import Once
 from server.wire.file_body import OpenAIFileForm
@@ -44,7 +45,7 @@ def _fingerprint(form: ReadForm[_Form, Draft]) -> str:
 
 async def _seal(form: ReadForm[_Form, Draft], owner: str, ttl_s: float) -> FileRecord:
     sealed = await form.file.seal()
-    now = datetime.now(UTC)
+    now = utc_now()
     life = form.body.expires_after
     return FileRecord(
         id=sealed.id,
