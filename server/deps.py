@@ -31,6 +31,7 @@ from server.telemetry import Metrics
 
 if TYPE_CHECKING:
     from server.catalog import Catalog
+    from server.workers.status import BackendStatus
     from server.workers.supervisor import Supervisor
 
 
@@ -83,6 +84,11 @@ def base_url(request: Request) -> str:
     if settings.public_url is not None:
         return settings.public_url
     return f"{'https' if settings.behind_tls_proxy else 'http'}://{request.headers['host']}"
+
+
+def backend_states(hub: Services) -> dict[str, "BackendStatus"]:
+    """The state of every backend now, by its id."""
+    return {status.backend_id: status for status in hub.supervisor.snapshot()}
 
 
 def require(request: Request, permission: Permission) -> Caller:

@@ -137,7 +137,7 @@ class Metrics:
             "backend_id",
         )
         self._restarts = self._counter("hearth_worker_restarts_total", "Workers started again", "backend_id")
-        self._restarts_seen: dict[str, int] = {}
+        self._seen: dict[tuple[Counter, *tuple[str, ...]], int] = {}
         self._sizes = self._gauge("hearth_backend_memory_bytes", "Memory held by the backend", "backend_id")
         self._evictions = self._counter(
             "hearth_evictions_total",
@@ -145,7 +145,6 @@ class Metrics:
             "backend_id",
             "cause",
         )
-        self._evictions_seen: dict[tuple[str, str], int] = {}
         self._budgets = self._gauge("hearth_device_budget_bytes", "What models may hold together", "device")
         self._used = self._gauge("hearth_device_used_bytes", "What models hold, or were granted", "device")
         self._disconnects = self._counter(
@@ -191,13 +190,10 @@ class Metrics:
         self._health.labels(backend_id).set(is_healthy)
         self._in_flight.labels(backend_id).set(in_flight)
         self._breaker.labels(backend_id).set(is_given_up)
-        self._restarts.labels(backend_id).inc(restarts - self._restarts_seen.get(backend_id, 0))
-        self._restarts_seen[backend_id] = restarts
+        self._count_up(self._restarts, restarts, backend_id)
         self._sizes.labels(backend_id).set(size_bytes)
         for cause, number in evictions.items():
-            seen = self._evictions_seen.get((backend_id, cause), 0)
-            self._evictions.labels(backend_id, cause).inc(number - seen)
-            self._evictions_seen[backend_id, cause] = number
+            self._count_up(self._evictions, number, backend_id, cause)
 
     def set_device(self, device: str, *, budget_bytes: int, used_bytes: int) -> None:
         self._budgets.labels(device).set(budget_bytes)
@@ -231,6 +227,11 @@ class Metrics:
     def render(self) -> bytes:
         """The text that GET /metrics answers."""
         return generate_latest(self.registry)
+
+    def _count_up(self, counter: Counter, total: int, *labels: str) -> None:
+        """`total` is the number since the server's start, read as often as one likes."""
+        counter.labels(*labels).inc(total - self._seen.get((counter, *labels), 0))
+        self._seen[counter, *labels] = total
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

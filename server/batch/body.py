@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -11,13 +12,13 @@ from server.batch.endpoints import OPENAI_URLS
 from server.envelope import to_json
 from server.errors import invalid
 from server.wire.fields import Body
+from server.wire.file_render import URI_SCHEME
 from server.wire.problems import OURS
 
 MAX_INLINE_BYTES = 10 * 1024 * 1024
 MAX_BODY_BYTES = MAX_INLINE_BYTES // 3 * 4 + 256 * 1024
 _MAX_METADATA_BYTES = 16 * 1024
 _INPUTS = ("input_file_url", "input_file_base64", "input_file_id")
-FILE_SCHEME = "scaigrid://file/"
 
 Window = Literal["24h", "4h", "1h"]
 _FileId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -95,8 +96,13 @@ def decode_inline(text: str) -> bytes:
     return content
 
 
+def fingerprint(path: str, raw: bytes) -> str:
+    """Of a submission, for its `Idempotency-Key`."""
+    return sha256(path.encode() + b"\n" + raw).hexdigest()
+
+
 def file_id_of(url: str) -> str | None:
     """The id of an own file that `url` names; None for any other URL."""
-    if url.startswith(FILE_SCHEME):
-        return url.removeprefix(FILE_SCHEME)
+    if url.startswith(URI_SCHEME):
+        return url.removeprefix(URI_SCHEME)
     return url if url.startswith("file_") else None

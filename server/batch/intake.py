@@ -1,6 +1,6 @@
 """Where the input of a batch comes from: an own file, the body itself, or an allowed host. Knows no HTTP."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from engines.contract.errors import ErrorCode
@@ -10,9 +10,9 @@ from server.disk import DiskGuard
 from server.errors import ServiceError, invalid
 from server.files import FileRecord, FileStore, Purpose, Sealed
 from server.remote import RemoteFiles
+from server.wire.file_render import JSONL
 
 FETCH_TIMEOUT_S = 120.0
-CONTENT_TYPE = "application/jsonl"
 
 
 class Input(NamedTuple):
@@ -70,13 +70,13 @@ class Intake:
         return file
 
     def _record(self, owner: str, sealed: Sealed) -> FileRecord:
-        moment: datetime = utc_now()
+        moment = utc_now()
         return FileRecord(
             id=sealed.id,
             owner=owner,
             purpose=Purpose.BATCH,
             filename="input.jsonl",
-            content_type=CONTENT_TYPE,
+            content_type=JSONL,
             size_bytes=sealed.size_bytes,
             sha256=sealed.sha256,
             created_at=moment,

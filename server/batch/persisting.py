@@ -1,7 +1,7 @@
-"""Writes that must happen: tried again for as long as the store cannot take them. Knows no table."""
+"""What must happen in the store: tried again for as long as it cannot. Knows no table."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -19,10 +19,15 @@ async def persist(database: Database, write: Callable[[Connection], _T]) -> _T:
 
     A commit whose end is unknown is tried again too, so `write` must do no harm when it finds its work done.
     """
+    return await insist(lambda: database.write(write))
+
+
+async def insist(call: Callable[[], Awaitable[_T]]) -> _T:
+    """What `call` returns once the store can serve it. Raises whatever else it raises."""
     num_tries = 0
     while True:
         try:
-            return await database.write(write)
+            return await call()
         except ServiceError as error:
             if error.code not in STORAGE:
                 raise

@@ -1,5 +1,6 @@
 """A batch as the store keeps it, and how it is counted. Knows no SQL but reading a row."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -7,7 +8,7 @@ import msgspec
 from sqlalchemy import RowMapping
 
 from server.batch.input_check import InputProblem
-from server.batch.states import BatchState, Counts
+from server.batch.states import BatchState, Counts, Outcome
 
 Surface = Literal["native", "openai"]
 WINDOWS_S = {"24h": 86400, "4h": 14400, "1h": 3600}
@@ -49,11 +50,8 @@ def read_batch(row: RowMapping, open_counts: dict[str, int]) -> Batch:
     """`open_counts` are of its lines by outcome; they are looked at only before its end."""
     fields = {name: row[name] for name in _FIELDS}
     fields["state"] = BatchState(row["state"])
-    found = row if fields["state"].has_ended else open_counts
-    names = ("completed", "failed", "cancelled", "expired")
-    counts = Counts(
-        row["total"], *(found[name] if found is row else open_counts.get(name, 0) for name in names)
-    )
+    found: Mapping[Any, Any] = row if fields["state"].has_ended else open_counts
+    counts = Counts(row["total"], **{outcome.value: found.get(outcome.value, 0) for outcome in Outcome})
     problems = msgspec.convert(row["problems"] or [], tuple[InputProblem, ...])
     return Batch(**fields, counts=counts, problems=problems)
 

@@ -15,9 +15,9 @@ from server.batch.validation import BatchLostError
 from server.failpoints import reach
 from server.files import RENDER, Draft, FileRecord, FileStore, Purpose, Sealed
 from server.store.database import Database
+from server.wire.file_render import JSONL
 
 PAGE_LINES = 64
-CONTENT_TYPE = "application/jsonl"
 
 
 async def publish(
@@ -91,7 +91,7 @@ def _record(sealed: Sealed, batch: Batch, name: str, moment: datetime) -> FileRe
         owner=batch.owner,
         purpose=Purpose.BATCH_OUTPUT,
         filename=f"{batch.id}_{name}.jsonl",
-        content_type=CONTENT_TYPE,
+        content_type=JSONL,
         size_bytes=sealed.size_bytes,
         sha256=sealed.sha256,
         created_at=moment,

@@ -4,6 +4,7 @@ The database is the only truth: a runner that dies leaves rows from which the ne
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -82,16 +83,11 @@ class BatchRunner:
                     await self._look()
                 except ServiceError as error:
                     log_event("batch.store_away", code=error.code)
-                await self._pause()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_S):
+                        await self._wake.wait()
         finally:
             await self._close()
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(TICK_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return
 
     async def _look(self) -> None:
         """Compare the store with what is under way."""

@@ -97,16 +97,13 @@ class Batches:
         self,
         owner: str,
         *,
-        surface: Surface | None = None,
         states: Collection[BatchState] = (),
         after: tuple[datetime, str] | None = None,
         limit: int,
     ) -> list[Batch]:
         """The newest first, from behind `after`."""
         return await self._database.read(
-            lambda connection: tables.list_batches(
-                connection, owner, surface=surface, states=states, after=after, limit=limit
-            )
+            lambda connection: tables.list_batches(connection, owner, states=states, after=after, limit=limit)
         )
 
     async def cancel(self, owner: str, batch_id: str) -> Batch:

@@ -10,10 +10,11 @@ from engines.contract.errors import ErrorCode
 from server.errors import ServiceError, invalid
 from server.files import FileStore, FileWriter
 from server.http.uploads import Spool
+from server.wire.file_render import URI_SCHEME
 from server.wire.transcribe_body import SoundFile
 
 _FIELD = "file"
-_FILE_ID = re.compile(r"(?:scaigrid://file/)?(file_[0-9a-f]{24})")
+_FILE_ID = re.compile(rf"(?:{URI_SCHEME})?(file_[0-9a-f]{{24}})")
 _DATA = "data:"
 
 

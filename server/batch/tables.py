@@ -12,11 +12,9 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, update
 
 from server.batch.input_check import InputProblem
-from server.batch.records import Batch, Surface, read_batch
+from server.batch.records import Batch, read_batch
 from server.batch.states import ACTIVE, CANCELLABLE, ENDED, BatchState, Counts
 from server.store.schema import batch_lines, batches
-
-_FINAL = ("completed", "failed", "cancelled", "expired")
 
 
 def insert_batch(connection: Connection, batch: Batch) -> None:
@@ -35,15 +33,12 @@ def list_batches(
     connection: Connection,
     owner: str,
     *,
-    surface: Surface | None,
     states: Collection[BatchState],
     after: tuple[datetime, str] | None,
     limit: int,
 ) -> list[Batch]:
     """The newest first; `after` is the time and id of the last one that was seen."""
     wanted = select(batches).where(batches.c.owner == owner)
-    if surface is not None:
-        wanted = wanted.where(batches.c.surface == surface)
     if states:
         wanted = wanted.where(batches.c.state.in_(states))
     if after is not None:
@@ -104,8 +99,8 @@ def end(
 ) -> bool:
     """The last change of a batch. `files` are the ids of its output and its error file."""
     changes: dict[str, Any] = {"state": state, "ended_at": now, "webhook_state": told}
-    changes |= {name: getattr(counts, name) for name in _FINAL}
-    changes |= {"total": counts.total, "output_file_id": files[0], "error_file_id": files[1]}
+    changes |= msgspec.structs.asdict(counts)
+    changes |= {"output_file_id": files[0], "error_file_id": files[1]}
     return _change(connection, batch, {BatchState.FINALIZING, BatchState.CANCELLING}, changes)
 
 

@@ -1,6 +1,7 @@
 """Tells webhooks about ended batches, and forgets batches in time. Knows no HTTP."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -64,7 +65,9 @@ class Upkeep:
                     swept_at = clock()
             except ServiceError as error:
                 log_event("batch.upkeep_failed", code=error.code)
-            await self._pause()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TELL_EVERY_S):
+                    await self._wake.wait()
 
     async def sweep(self) -> None:
         """Forget batches that are kept no longer, and lines whose files are published."""
@@ -89,10 +92,3 @@ class Upkeep:
         attempts = batch.webhook_attempts + 1
         state = await teller.tell(batch, attempts)
         await self._database.write(lambda connection: tables.set_told(connection, batch.id, state, attempts))
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(TELL_EVERY_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return

@@ -15,7 +15,7 @@ from server.batch.line_input import LineProblem, read_line
 from server.batch.line_order import LineOrder
 from server.batch.line_runner import LineRunner
 from server.batch.lines import Loaded, load_line
-from server.batch.persisting import persist
+from server.batch.persisting import insist, persist
 from server.batch.states import Outcome
 from server.batch.verdicts import Verdict, judge, wait_s
 from server.disk import DiskGuard
@@ -123,11 +123,7 @@ class LineWork:
 
     async def _reload(self, loaded: Loaded) -> Loaded | None:
         """As the store has it now; waits for a store that is away."""
-        while True:
-            try:
-                return await load_line(self._database, loaded.line, loaded.raw)
-            except ServiceError as error:
-                await asyncio.sleep(wait_s(error, 1))
+        return await insist(lambda: load_line(self._database, loaded.line, loaded.raw))
 
 
 class _Attempt:

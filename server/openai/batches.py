@@ -1,19 +1,19 @@
 """/oai/v1/batches: OpenAI's batches, as its SDKs speak them."""
 
-from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
-from server.batch.body import OpenAIBatchBody
+from server.batch.body import OpenAIBatchBody, fingerprint
 from server.batch.records import Batch
 from server.batch.service import Submission
 from server.batch.views import openai_batch
 from server.caller import Permission
 from server.deps import base_url, require, services
 from server.envelope import Json, to_json
+from server.idempotency import HEADER
 from server.streaming import JSON
 from server.wire.json_body import body_docs, read_json
 
@@ -34,10 +34,9 @@ async def create_batch(request: Request) -> Response:
     """Run every line of a file as a request to one endpoint. Needs `models:use`."""
     caller = require(request, Permission.MODELS_USE)
     hub = services(request)
-    async with hub.idempotency.begin(caller.key_id, request.headers.get("idempotency-key")) as once:
+    async with hub.idempotency.begin(caller.key_id, request.headers.get(HEADER)) as once:
         body = await read_json(request, OpenAIBatchBody)
-        fingerprint = sha256(PATH.encode() + b"\n" + await request.body()).hexdigest()
-        if (stored := await once.recall(fingerprint)) is not None:
+        if (stored := await once.recall(fingerprint(PATH, await request.body()))) is not None:
             return Response(stored, media_type=JSON)
         found = await hub.intake.take(caller.key_id, "input_file_id", body.input_file_id)
         submission = Submission(

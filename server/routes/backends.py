@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import BackendSpec
 from server.caller import Permission
-from server.deps import Services, request_id, require, services
+from server.deps import Services, backend_states, request_id, require, services
 from server.envelope import Json, success
 from server.errors import ServiceError
 from server.wire.model_card import backend_card
@@ -22,7 +22,7 @@ async def list_backends(request: Request) -> Json:
     """Every backend with the state of its worker. Needs `models:manage`."""
     require(request, Permission.MODELS_MANAGE)
     hub = services(request)
-    states = {state.backend_id: state for state in hub.supervisor.snapshot()}
+    states = backend_states(hub)
     items = [backend_card(spec, states.get(spec.id)) for spec in hub.catalog.backends.values()]
     return Json(success({"items": items}, request_id(request)))
 
@@ -91,5 +91,5 @@ def _accepted(request: Request, hub: Services, spec: BackendSpec) -> Json:
 
 
 def _card(request: Request, hub: Services, spec: BackendSpec, status: int) -> Json:
-    states = {state.backend_id: state for state in hub.supervisor.snapshot()}
+    states = backend_states(hub)
     return Json(success(backend_card(spec, states.get(spec.id)), request_id(request)), status_code=status)

@@ -1,13 +1,12 @@
 """/v1/inference/batch: submit a file of requests, look how it goes, cancel it."""
 
-from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
-from server.batch.body import BatchBody
+from server.batch.body import BatchBody, fingerprint
 from server.batch.paging import cursor_of, read_cursor, read_status
 from server.batch.records import Batch
 from server.batch.service import Submission
@@ -16,6 +15,7 @@ from server.caller import Permission
 from server.clock import utc_now
 from server.deps import base_url, request_id, require, services
 from server.envelope import Json, Pagination, success, to_json
+from server.idempotency import HEADER
 from server.streaming import JSON
 from server.wire.json_body import body_docs, read_json
 from server.wire.paging import DEFAULT_LIMIT, MAX_LIMIT
@@ -43,9 +43,9 @@ async def submit_batch(request: Request) -> Response:
     """
     caller = require(request, Permission.MODELS_USE)
     hub = services(request)
-    async with hub.idempotency.begin(caller.key_id, request.headers.get("idempotency-key")) as once:
+    async with hub.idempotency.begin(caller.key_id, request.headers.get(HEADER)) as once:
         body = await read_json(request, BatchBody)
-        if (stored := await once.recall(_fingerprint(await request.body()))) is not None:
+        if (stored := await once.recall(fingerprint(PATH, await request.body()))) is not None:
             return Response(stored, media_type=JSON)
         found = await hub.intake.take(caller.key_id, *body.input())
         submission = Submission(
@@ -100,7 +100,3 @@ async def cancel_batch(request: Request, batch_id: _BatchId) -> Json:
 
 def _answer(request: Request, batch: Batch) -> dict[str, object]:
     return success(native_batch(batch, base_url(request), utc_now()), request_id(request))
-
-
-def _fingerprint(body: bytes) -> str:
-    return sha256(PATH.encode() + b"\n" + body).hexdigest()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Request
 
 from server.caller import Permission
-from server.deps import request_id, require, services
+from server.deps import backend_states, request_id, require, services
 from server.envelope import Json, success
 from server.wire.listing import find_model
 from server.wire.model_card import backend_card
@@ -50,5 +50,5 @@ def _act(request: Request, slug: str, action: Literal["load", "unload", "pin", "
             hub.supervisor.stop(spec.id)
         case "pin" | "unpin":
             hub.supervisor.pin(spec.id, action == "pin")
-    states = {state.backend_id: state for state in hub.supervisor.snapshot()}
+    states = backend_states(hub)
     return Json(success(backend_card(spec, states.get(spec.id)), request_id(request)), status_code=202)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from engines.contract.types import Modality
 from server.caller import Permission
-from server.deps import request_id, require, services
+from server.deps import backend_states, request_id, require, services
 from server.envelope import Json, success
 from server.wire.answer_docs import native_listing
 from server.wire.listing import find_model, usable_models
@@ -37,7 +37,7 @@ async def list_models(
         if modality in (None, model.backend.modality) and status in (None, "active")
     ]
     found, pagination = page(models, lambda model: model.frontend.slug, limit=limit, cursor=cursor)
-    states = {state.backend_id: state for state in hub.supervisor.snapshot()}
+    states = backend_states(hub)
     items = [
         model_card(*model, states.get(model.backend.id), hub.estimates.get(model.backend.id))
         for model in found
@@ -51,6 +51,6 @@ async def get_model(request: Request, slug: Annotated[str, Path(max_length=200)]
     caller = require(request, Permission.MODELS_LIST)
     hub = services(request)
     model = find_model(hub.catalog.backends.values(), slug, caller)
-    states = {state.backend_id: state for state in hub.supervisor.snapshot()}
+    states = backend_states(hub)
     card = model_card(*model, states.get(model.backend.id), hub.estimates.get(model.backend.id))
     return Json(success(card, request_id(request)))

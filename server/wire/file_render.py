@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from server.files import FileRecord, Purpose
 
+URI_SCHEME = "scaigrid://file/"
 JSONL = "application/jsonl"
 BYTES = "application/octet-stream"
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._ -]")
@@ -18,7 +19,7 @@ def content_type_of(purpose: str) -> str:
 
 def native_file(record: FileRecord) -> dict[str, object]:
     return _shared(record) | {
-        "uri": f"scaigrid://file/{record.id}",
+        "uri": URI_SCHEME + record.id,
         "sha256": record.sha256,
         "content_type": record.content_type,
         "created_at": record.created_at,

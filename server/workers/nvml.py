@@ -7,7 +7,7 @@ nvmlDeviceGetHandleByIndex_v2, nvmlDeviceGetMemoryInfo.
 import ctypes
 from typing import NamedTuple
 
-LIBRARY = "libnvidia-ml.so.1"
+from server.engine_envs.flavour import DRIVER_LIBRARY
 
 
 class Gpu(NamedTuple):
@@ -24,7 +24,7 @@ class _Memory(ctypes.Structure):
     )
 
 
-def read_gpus(library: str = LIBRARY) -> list[Gpu]:
+def read_gpus(library: str = DRIVER_LIBRARY) -> list[Gpu]:
     """All GPUs with their memory now; empty where there is no driver, or it fails. Blocks for milliseconds."""
     try:
         nvml = ctypes.CDLL(library)

@@ -87,14 +87,10 @@ def test_lists_are_paged_from_the_newest_and_by_owner(desk: Desk) -> None:
         desk.submit(f"batch_{number}", created_at=NOW + timedelta(seconds=number // 2))
     desk.submit("batch_foreign", owner="apikey_b")
 
-    first = desk.do(
-        lambda c: tables.list_batches(c, "apikey_a", surface=None, states=(), after=None, limit=3)
-    )
+    first = desk.do(lambda c: tables.list_batches(c, "apikey_a", states=(), after=None, limit=3))
     last = first[-1]
     rest = desk.do(
-        lambda c: tables.list_batches(
-            c, "apikey_a", surface=None, states=(), after=(last.created_at, last.id), limit=3
-        )
+        lambda c: tables.list_batches(c, "apikey_a", states=(), after=(last.created_at, last.id), limit=3)
     )
 
     assert [found.id for found in first + rest] == ["batch_4", "batch_3", "batch_2", "batch_1", "batch_0"]
@@ -106,9 +102,7 @@ def test_lists_can_be_narrowed_to_states(desk: Desk) -> None:
     desk.do(lambda c: tables.begin_cancelling(c, "batch_b", NOW))
 
     wanted = {BatchState.CANCELLING}
-    found = desk.do(
-        lambda c: tables.list_batches(c, "apikey_a", surface=None, states=wanted, after=None, limit=9)
-    )
+    found = desk.do(lambda c: tables.list_batches(c, "apikey_a", states=wanted, after=None, limit=9))
 
     assert [one.id for one in found] == ["batch_b"]
 
