@@ -364,7 +364,9 @@ async def test_requests_share_steps_and_steps_share_frames(vllm: VllmWorker) -> 
 
 
 async def test_stats_show_the_engine(vllm: VllmWorker) -> None:
+    """The first frame that comes may have been on its way since earlier requests, so the second is looked at."""
     _, peer = vllm
+    await peer.next_stats()
     request = peer.start(chat("Hello!", max_tokens=480, ignore_eos=True))
     await request.next()
 
