@@ -23,7 +23,9 @@ from server.workers.admission import Plan, plan
 from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel
 from server.workers.feed import Feed
+from server.workers.gpu_memory import ByGroup
 from server.workers.ledger import NO_BOUNDS, Memory
+from server.workers.occupancy import Occupancy
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
 from server.workers.record import Record
 from server.workers.scheduler import Scheduler
@@ -60,6 +62,7 @@ class Supervisor:
         timeouts: Timeouts | None = None,
         memory: Memory = NO_BOUNDS,
         on_peak: Callable[[str, int], None] = lambda backend_id, size_bytes: None,
+        read_gpus: Callable[[], ByGroup] = dict,
     ) -> None:
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._start_clock = time.monotonic()
@@ -67,6 +70,7 @@ class Supervisor:
             specs, policy or RestartPolicy(), random.random, self._start_clock, memory=memory
         )
         self._on_peak = on_peak
+        self._read_gpus = read_gpus
         self.feed = Feed(self._states)
         self._plan_launch = plan_launch
         self._timeouts = timeouts or Timeouts()
@@ -77,6 +81,7 @@ class Supervisor:
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._memory: dict[int, int] = {}
+        self._gpu_memory: ByGroup = {}
         self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
@@ -159,6 +164,21 @@ class Supervisor:
     def batch_room(self, backend_id: str) -> int:
         """How many leases batches may hold at once. Raises KeyError for an unknown id."""
         return self._scheduler.records[backend_id].batch_room
+
+    def occupancy(self, backend_id: str) -> Occupancy:
+        """How busy the backend is now; costs nothing. Raises KeyError for an unknown id."""
+        record = self._scheduler.records[backend_id]
+        return Occupancy(
+            record.state,
+            record.is_serving,
+            is_given_up=record.state is WorkerState.FAILED and time.monotonic() < record.not_before,
+            num_running=len(record.leases),
+            num_waiting=len(record.waiting),
+            num_batch_waiting=len(record.batch_waiting),
+            max_running=record.spec.limits.max_concurrency,
+            max_waiting=record.spec.limits.max_queue,
+            batch_room=record.batch_room,
+        )
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""
@@ -245,6 +265,7 @@ class Supervisor:
         while True:
             if self._workers:
                 self._memory = await asyncio.to_thread(resident_bytes_by_group)
+                self._gpu_memory = await asyncio.to_thread(self._read_gpus)
                 for backend_id, worker in list(self._workers.items()):
                     self._tell_size(backend_id, worker)
             await asyncio.sleep(MEASURE_EVERY_S)
@@ -259,9 +280,11 @@ class Supervisor:
             self._on_peak(backend_id, record.need_bytes)
 
     def _size_bytes(self, record: Record, worker: WorkerProcess) -> int | None:
-        """On each of its devices."""
+        """On each of its devices; on GPUs what the driver tells of the fullest one, else what the engine tells."""
         if record.devices == ("cpu",):
             return self._memory.get(worker.pid) if worker.pid else None
+        if seen := max(self._gpu_memory.get(device, {}).get(worker.pid or 0, 0) for device in record.devices):
+            return seen
         held = worker.stats.engine.device_bytes if worker.stats else 0
         return held // len(record.devices) or None
 
