@@ -10,7 +10,7 @@ from typing import Any
 
 USUAL_TOKENS = 1024
 """Of a request with its answer: every place beyond the first has room for so many, the first for a whole window."""
-BLOCK_TOKENS = 64  # vLLM hands the cache out in blocks of 16, for some attention kernels of 64
+BLOCK_TOKENS = 128  # vLLM hands the cache out in blocks of 16, for some kernels up to 128
 
 # The names by which configurations of different families tell the same.
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
