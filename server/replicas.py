@@ -13,11 +13,14 @@ BEGINNING_CHARS = 1024
 BEGINNING_TOKENS = 256
 _MOST_ALIVE = (
     WorkerState.READY,
+    WorkerState.WAKING,
     WorkerState.WARMING,
     WorkerState.LOADING,
     WorkerState.STARTING,
     WorkerState.QUEUED,
+    WorkerState.ASLEEP,
     WorkerState.STOPPED,
+    WorkerState.FALLING_ASLEEP,
     WorkerState.DRAINING,
     WorkerState.FAILED,
 )
@@ -41,7 +44,7 @@ def choose(replicas: Mapping[str, Occupancy], beginning: bytes | None, *, is_bat
     free = {name: one for name, one in replicas.items() if has_room(one, is_batch=is_batch)}
     if free:
         return Choice(_nearest(free, beginning, is_batch=is_batch))
-    idle = next((name for name, one in replicas.items() if one.is_idle), None)
+    idle = _soonest({name: one for name, one in replicas.items() if one.is_idle})
     ready = _waitable(replicas, is_serving=True)
     if ready and not is_batch:
         is_one_coming = any(one.is_coming_up for one in replicas.values())
@@ -124,6 +127,11 @@ def _nearest(free: Mapping[str, Occupancy], beginning: bytes | None, *, is_batch
     least = min(_load(one, is_batch=is_batch) for one in free.values())
     near = [name for name, one in free.items() if _load(one, is_batch=is_batch) <= least + _slack(one)]
     return max(near, key=lambda name: hashlib.blake2b(name.encode(), key=beginning, digest_size=8).digest())
+
+
+def _soonest(idle: Mapping[str, Occupancy]) -> str | None:
+    """A sleeping one is back sooner than one that was stopped."""
+    return min(idle, key=lambda name: idle[name].state is not WorkerState.ASLEEP, default=None)
 
 
 def _slack(one: Occupancy) -> int:

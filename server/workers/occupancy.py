@@ -4,15 +4,19 @@ from typing import NamedTuple
 
 from server.workers.status import WorkerState
 
+_LEAVING = (WorkerState.DRAINING, WorkerState.FALLING_ASLEEP)
+
 
 class Occupancy(NamedTuple):
-    """`is_serving`: it gives leases now. `is_given_up`: it has failed and is left alone for a while.
+    """`is_serving`: it gives leases now. `is_queued`: it waits for its turn to load or to wake. `is_given_up`: it has
+    failed and is left alone for a while.
 
     `num_running` counts requests of batches too. They have `max_running` places, of which batches get `batch_room`.
     """
 
     state: WorkerState
-    is_serving: bool
+    is_serving: bool = False
+    is_queued: bool = False
     is_given_up: bool = False
     num_running: int = 0
     num_waiting: int = 0
@@ -25,11 +29,10 @@ class Occupancy(NamedTuple):
     def is_coming_up(self) -> bool:
         """It will serve without being asked once more."""
         is_lost = self.state is WorkerState.READY and not self.is_serving
-        return self.state.is_coming_up or self.state is WorkerState.QUEUED or is_lost
+        return self.state.is_coming_up or self.is_queued or is_lost
 
     @property
     def is_idle(self) -> bool:
-        """It serves once somebody asks: stopped, or whatever else is neither up nor on its way up or down."""
-        if self.is_serving or self.is_coming_up or self.is_given_up:
-            return False
-        return self.state is not WorkerState.DRAINING
+        """It serves once somebody asks: asleep, stopped, or failed long ago."""
+        is_otherwise = self.is_serving or self.is_coming_up or self.is_given_up or self.state in _LEAVING
+        return not is_otherwise

@@ -8,8 +8,10 @@ from server.replicas import Choice, beginning_of, choose, joint_batch_room, join
 from server.workers.occupancy import Occupancy
 from server.workers.status import WorkerState
 
-READY, STOPPED, LOADING, QUEUED, DRAINING, FAILED = (
+READY, ASLEEP, WAKING, STOPPED, LOADING, QUEUED, DRAINING, FAILED = (
     WorkerState.READY,
+    WorkerState.ASLEEP,
+    WorkerState.WAKING,
     WorkerState.STOPPED,
     WorkerState.LOADING,
     WorkerState.QUEUED,
@@ -26,6 +28,7 @@ def one(
     return Occupancy(
         state,
         is_serving=state is READY,
+        is_queued=state is QUEUED,
         is_given_up=state is FAILED,
         num_running=running,
         num_waiting=waiting,
@@ -51,6 +54,11 @@ CROWDED = one(running=16, waiting=4)
         ([FULL, one(STOPPED)], Choice("a", wake="b")),
         ([FULL, one(running=16, waiting=1), one(STOPPED)], Choice("a", wake="c")),
         ([FULL, one(LOADING), one(STOPPED)], Choice("a")),
+        ([FULL, one(STOPPED), one(ASLEEP)], Choice("a", wake="c")),
+        ([FULL, one(STOPPED), one(ASLEEP)._replace(is_queued=True)], Choice("a")),
+        ([FULL, one(STOPPED), one(WAKING)], Choice("a")),
+        ([one(STOPPED), one(ASLEEP)], Choice("b")),
+        ([one(WorkerState.FALLING_ASLEEP), one(STOPPED)], Choice("b")),
         ([FULL, one(FAILED)], Choice("a")),
         ([CROWDED, one(STOPPED)], Choice("b")),
         ([CROWDED, one(LOADING), one(STOPPED)], Choice("b")),
