@@ -1,7 +1,7 @@
 """Brings one request to a worker: a lease, then the worker's yes; of several replicas to one that takes it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.requests import Request
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
-from server.replicas import beginning_of, can_take, choose, has_room
+from server.replicas import Choice, beginning_of, can_take, choose, has_room
 from server.router import Replicas
 from server.telemetry import log_event
 from server.workers.channel import RequestStream
@@ -79,7 +79,7 @@ class _Placing:
     async def place(self, held: AsyncExitStack) -> Accepted:
         candidates = self._look()
         while True:
-            choice = choose(candidates, self._beginning, is_batch=self._is_batch)
+            choice = self._choose(candidates)
             if choice.wake is not None:
                 self._supervisor.load(choice.wake)
             try:
@@ -94,6 +94,19 @@ class _Placing:
             if found is not None:
                 return found
             candidates = self._look()
+
+    def _choose(self, candidates: Mapping[str, Occupancy]) -> Choice:
+        """While one replica is up, another comes up only if its memory is there: it would hold up other models else."""
+        left = dict(candidates)
+        while True:
+            choice = choose(left, self._beginning, is_batch=self._is_batch)
+            newcomer = choice.wake or choice.backend_id
+            is_extra = left[newcomer].is_idle and any(
+                one.is_serving or one.is_coming_up for one in left.values()
+            )
+            if not is_extra or self._supervisor.plan(newcomer).verdict in ("fits", "evicts"):
+                return choice
+            del left[newcomer]
 
     async def _try(self, spec: BackendSpec, held: AsyncExitStack) -> Accepted | None:
         """None: it waited at a replica that is not up, until another could take it. Raises EngineError."""

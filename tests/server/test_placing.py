@@ -16,6 +16,7 @@ from server.gateway import Gateway
 from server.placing import Order, accepted_by_one
 from server.router import Router
 from server.telemetry import Metrics
+from server.workers.ledger import NO_BOUNDS, Memory
 from server.workers.process import Timeouts
 from server.workers.status import WorkerState
 from server.workers.supervisor import Supervisor
@@ -33,7 +34,7 @@ SLOW = Script(load_delay_s=60)
 class World:
     """A gateway over `be_1` and `be_2`, replicas of one model, with two places each."""
 
-    def __init__(self, folder: Path, first: Script, second: Script) -> None:
+    def __init__(self, folder: Path, first: Script, second: Script, memory: Memory) -> None:
         limits = Limits(max_concurrency=2, max_queue=1, queue_timeout_s=5)
         self.specs = [
             make_spec(f"be_{number}", limits=limits, frontends=(MODEL,), device=f"cuda:{number}")
@@ -41,7 +42,9 @@ class World:
         ]
         scripts = {"be_1": [first], "be_2": [second]}
         self.launcher = FakeLauncher(folder, scripts)
-        self.supervisor = Supervisor(self.specs, self.launcher.plan, timeouts=Timeouts(shutdown_s=2))
+        self.supervisor = Supervisor(
+            self.specs, self.launcher.plan, timeouts=Timeouts(shutdown_s=2), memory=memory
+        )
         metrics = Metrics(models=[MODEL], backends=["be_1", "be_2"])
         self.gateway = Gateway(Router(self.specs), self.supervisor, metrics, b"salt")
 
@@ -74,9 +77,9 @@ class World:
 
 @asynccontextmanager
 async def world_of(
-    folder: Path, first: Script | None = None, second: Script | None = None
+    folder: Path, first: Script | None = None, second: Script | None = None, *, memory: Memory = NO_BOUNDS
 ) -> AsyncIterator[World]:
-    world = World(folder, first or Script(), second or Script())
+    world = World(folder, first or Script(), second or Script(), memory)
     async with world.supervisor:
         yield world
 
@@ -111,6 +114,25 @@ async def test_full_replica_has_the_other_loaded_while_the_request_waits(tmp_pat
             await world.until(lambda: world.supervisor.state("be_2") is not WorkerState.STOPPED)
 
         assert await waiting == "be_1"
+
+
+async def test_replica_without_memory_is_not_asked_for_and_holds_up_nobody(tmp_path: Path) -> None:
+    memory = Memory({"cuda:2": 100}, {"be_2": 200}, lambda spec: (spec.device,))
+    async with world_of(tmp_path, memory=memory) as world:
+        await world.bring_up("be_1")
+        async with (
+            world.gateway.run(MODEL, say("a !hang"), ANYONE),
+            world.gateway.run(MODEL, say("a !hang"), ANYONE),
+        ):
+            waiting = asyncio.create_task(world.ask("hello"))
+            await asyncio.sleep(0)
+
+            with pytest.raises(ServiceError) as caught:
+                await world.ask("no room in the queue")
+
+        assert await waiting == "be_1"
+        assert caught.value.code is ErrorCode.BACKEND_RATE_LIMITED
+        assert world.supervisor.state("be_2") is WorkerState.STOPPED
 
 
 async def test_request_beyond_the_queue_waits_for_the_replica_that_it_brings_up(tmp_path: Path) -> None:
