@@ -132,6 +132,8 @@ class Scheduler:
         if record.state is not WorkerState.WAKING or record.is_doomed:
             return []
         record.wake_s = wake_s
+        for device, need in record.needs.items():  # weights have left the host's memory
+            self.ledger.grant(device, backend_id, need)
         return self._moves.become_ready(record, now)
 
     def on_sleep_refused(self, now: float, backend_id: str, reason: str) -> list[Action]:
