@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from server.workers.record import Record
 from server.workers.status import WorkerState
 
 _LEAVING = (WorkerState.DRAINING, WorkerState.FALLING_ASLEEP)
@@ -36,3 +37,18 @@ class Occupancy(NamedTuple):
         """It serves once somebody asks: asleep, stopped, or failed long ago."""
         is_otherwise = self.is_serving or self.is_coming_up or self.is_given_up or self.state in _LEAVING
         return not is_otherwise
+
+
+def occupancy(record: Record, now: float) -> Occupancy:
+    return Occupancy(
+        record.state,
+        is_serving=record.is_serving,
+        is_queued=record.queued_at is not None,
+        is_given_up=record.state is WorkerState.FAILED and now < record.not_before,
+        num_running=len(record.leases),
+        num_waiting=len(record.waiting),
+        num_batch_waiting=len(record.batch_waiting),
+        max_running=record.spec.limits.max_concurrency,
+        max_waiting=record.spec.limits.max_queue,
+        batch_room=record.batch_room,
+    )
