@@ -32,6 +32,11 @@ class Meter:
         group = self._groups.get(worker.pid or 0)
         return None if group is None else group.resident_bytes
 
+    def device_bytes(self, worker: WorkerProcess, devices: Iterable[str]) -> int | None:
+        """On its GPUs together; None before the worker has told anything."""
+        sizes = self.sizes(worker, devices)
+        return None if worker.stats is None else sum(sizes.get(device, 0) for device in _gpus(devices))
+
     def sizes(self, worker: WorkerProcess, devices: Iterable[str]) -> dict[str, int]:
         """Bytes that the worker holds of each device and of the host's memory, as far as they are known.
 

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from engines.contract.types import Priority
-from server.workers.gpu_memory import ByGroup, gpu_bytes_by_group
+from server.workers.gpu_memory import ByGroup, gpu_bytes_by_group, held_on
 from server.workers.ledger import Memory
 from server.workers.supervisor import Supervisor
 from tests.fakes.specs import make_spec
@@ -28,6 +30,20 @@ def test_processes_of_a_group_are_added_up_and_unknown_ones_left_out() -> None:
         child.communicate(b"\n")
 
 
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ({"cuda:0": {7: 10}, "cuda:1": {7: 30, 8: 99}}, 30),
+        ({"cuda:0": {8: 99}, "cuda:1": {}}, 20),
+        ({}, 20),
+    ],
+)
+def test_driver_counts_more_than_the_engines_word(seen: ByGroup, expected: int) -> None:
+    held = held_on(["cuda:0", "cuda:1"], 7, seen, told_bytes=40)
+
+    assert held == {"cuda:0": expected, "cuda:1": expected}
+
+
 async def test_ledger_holds_what_the_driver_tells_of_a_worker(tmp_path: Path) -> None:
     held: dict[str, dict[int, int]] = {"cuda:0": {}, "cuda:1": {}}
 
@@ -44,3 +60,4 @@ async def test_ledger_holds_what_the_driver_tells_of_a_worker(tmp_path: Path) ->
 
         while supervisor.snapshot()[0].need_bytes != 3 * GIB:  # noqa: ASYNC110 as any monitor does
             await asyncio.sleep(0.05)
+        assert supervisor.snapshot()[0].device_bytes == 6 * GIB
