@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engines.contract.chat import ChatEvent, ChatRequest, GenerateRequest, Message, Sampling
 from engines.contract.engine import EngineStats, MemoryEstimate, ReportProgress
@@ -11,7 +11,7 @@ from engines.contract.memory import weights_size_bytes
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from engines.runtime import environment
-from engines.vllm_parts.options import Options, kv_cache_bytes
+from engines.vllm_parts.options import Options, engine_arguments, kv_cache_bytes
 
 if TYPE_CHECKING:
     from engines.vllm_parts.serving import Serving
@@ -22,6 +22,12 @@ __all__ = ["Engine", "Options"]
 def estimate(spec: BackendSpec, options: Options) -> MemoryEstimate:
     """Weights as they lie in the files, and the KV cache where its size is set; a share of a card is not known here."""
     return MemoryEstimate(weights_size_bytes(spec.weights), kv_cache_bytes(spec, options))
+
+
+def arguments(spec: BackendSpec, options: Options, *, is_cpu: bool) -> dict[str, Any]:
+    """What `load` gives to vLLM's `AsyncEngineArgs`, for plans. Whether a GPU's vLLM can sleep only itself knows."""
+    found = engine_arguments(spec, options, is_cpu=is_cpu)
+    return found if is_cpu else found | {"enable_sleep_mode": options.sleep}
 
 
 class Engine:

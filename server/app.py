@@ -35,6 +35,7 @@ from server.http.readiness import Readiness
 from server.http.uploads import Spool, UploadRoute
 from server.idempotency import Idempotency
 from server.keys import KeyRing
+from server.load_times import LoadTimes
 from server.measurements import Measurements
 from server.media import open_media
 from server.openai import ROUTERS as OPENAI_ROUTERS
@@ -62,6 +63,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
     launcher = Launcher(settings.data_dir, lambda engine: python_for(engine, settings))
     estimates = estimate_memory(backends)
     measurements = Measurements(keys.store, backends)
+    load_times = LoadTimes(keys.store)
     supervisor = Supervisor(
         backends,
         launcher.plan,
@@ -69,6 +71,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
         memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known),
         on_peak=measurements.tell,
+        on_load=load_times.tell,
     )
     database = Database(keys.store, on_commit=metrics.count_commit)
     disk = DiskGuard(settings.files_folder, settings.min_free_bytes)
@@ -102,6 +105,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         metrics=metrics,
         estimates=estimates,
         measurements=measurements,
+        load_times=load_times,
         remote=remote,
         uploads=uploads,
         database=database,
@@ -135,6 +139,7 @@ def create_app(services: Services) -> FastAPI:
             asyncio.create_task(services.upkeep.run(), name="batches.upkeep"),
             asyncio.create_task(services.backups.run(), name="backups.run"),
             asyncio.create_task(services.measurements.run(services.database), name="measurements.run"),
+            asyncio.create_task(services.load_times.run(services.database), name="load_times.run"),
         ]
         try:
             async with services.supervisor:
@@ -146,6 +151,7 @@ def create_app(services: Services) -> FastAPI:
         finally:
             await _end(*tasks)
             await services.measurements.store(services.database)
+            await services.load_times.store(services.database)
             await asyncio.to_thread(services.database.close)
             await asyncio.to_thread(services.keys.close)
 
