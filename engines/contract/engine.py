@@ -41,8 +41,8 @@ class Engine(Protocol):
 
     The module must be importable without the library: import it inside `load`. It also has a function `estimate(spec,
     options) -> MemoryEstimate`, which reads file sizes and small JSON files only, and knows no device. `HAS_WEIGHTS =
-    False` in a module says that its engine reads no model directory, so that none is checked. A function `arguments(spec,
-    options, *, is_cpu)` may tell what the library would be given, for plans; without it they show the options.
+    False` in a module says that its engine reads no model directory, so that none is checked. A function
+    `arguments(spec, options, *, is_cpu)` may tell what the library would be given, for plans.
 
     Besides, the engine has the method of each kind of request that it serves: see `requests.KINDS`.
     """

@@ -56,7 +56,7 @@ def bench(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="Model to measure; without it all that are ready.",
             autocompletion=complete_name,
         ),
@@ -64,7 +64,11 @@ def bench(
     concurrency: Annotated[
         list[int] | None,
         typer.Option(
-            "--concurrency", "-c", min=1, help="Requests at once; repeat for more. [default: 1, 4, 16]"
+            "--concurrency",
+            "-c",
+            min=1,
+            help="Requests at once; repeat for more.",
+            show_default="1, 4 and 16",
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long for each.")] = 10.0,

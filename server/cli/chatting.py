@@ -1,7 +1,7 @@
 """A conversation with a chat model in the terminal: one answer, or one after the other until `/bye`."""
 
 import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import msgspec
@@ -45,13 +45,13 @@ def answer(
                     yield piece
 
 
-def converse(card: Card, manner: Manner, api_key: str | None) -> None:
-    """Until `/bye` or the end of the input. What the model said before it was stopped stays part of the talk."""
+def converse(card: Card, manner: Manner, api_key: str | None, *, read: Callable[[str], str] = input) -> None:
+    """Until `/bye` or the end of `read`. What a model said before it was stopped stays part of the talk."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  # gives `input` its editing and its history
     note(HELP)
     said: list[dict[str, str]] = []
-    while (text := _next_text()) is not None:
+    while (text := _next_text(read)) is not None:
         if text == "/bye":
             return
         if text == "/clear":
@@ -65,11 +65,11 @@ def converse(card: Card, manner: Manner, api_key: str | None) -> None:
             card = {**card, "state": None} if told else card  # it is up: nothing to tell of its coming
 
 
-def _next_text() -> str | None:
+def _next_text(read: Callable[[str], str]) -> str | None:
     """None at the end of the input. Ctrl-C at the prompt drops what was typed."""
     while True:
         try:
-            return input(">>> ").strip()
+            return read(">>> ").strip()
         except EOFError:
             print()
             return None

@@ -102,8 +102,13 @@ def _shown(value: object) -> str:
 
 def _named(name: str, found: Mapping[str, Path], settings: Settings) -> dict[str, Path]:
     """The logs of a backend, or of all backends of a public name. Ends the command when there is none."""
-    ids = [backend_id for backend_id, slugs in written_backends(settings.models_dir) if name in slugs]
+    written = dict(written_backends(settings.models_dir))
+    ids = [backend_id for backend_id, slugs in written.items() if name in slugs]
     wanted = {one: found[one] for one in (name, *ids) if one in found}
+    if not wanted and (
+        near := nearest(name, [*found, *(slug for one in found for slug in written.get(one, []))])
+    ):
+        fail(f"no log of {name}; did you mean {near}?")
     if not wanted:
         fail(_nothing(name, found, settings.data_dir))
     return wanted
@@ -115,6 +120,4 @@ def _nothing(name: str, found: Mapping[str, Path], data_dir: Path) -> str:
             f"no log of the server in {data_dir / 'logs'}: without a terminal it logs to stderr, which its service"
             " manager keeps (journalctl -u hearth, docker logs)"
         )
-    near = nearest(name, found)
-    hint = f"did you mean {near}?" if near else f"there are: {', '.join(found) or 'none'}"
-    return f"no log of {name}; {hint}"
+    return f"no log of {name}; there are: {', '.join(found) or 'none'}"

@@ -49,7 +49,7 @@ def plan(
     what: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL|FILE]",
+            metavar="MODEL|FILE",
             help="A model, a backend or a model file; without it all models.",
             autocompletion=complete_name,
         ),

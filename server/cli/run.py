@@ -25,7 +25,9 @@ def run(
     prompt: Annotated[
         str | None,
         typer.Argument(
-            help="What to ask, draw or say; a file to transcribe. [default: a conversation, or stdin]"
+            metavar="PROMPT",
+            help="What to ask, draw or say; a file to transcribe.",
+            show_default="a conversation, or stdin",
         ),
     ] = None,
     system: Annotated[str | None, typer.Option(help="What the model is told first.")] = None,
