@@ -4,7 +4,8 @@ A device is a GPU or `cpu`, the memory of the machine. A backend holds what it w
 measured of it afterwards; it holds that until its processes are gone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -37,6 +38,11 @@ class Ledger:
         self.budgets = dict(budgets)
         self.sleep_budget = sleep_budget
         self._held: dict[str, dict[str, Holding]] = {}
+
+    @property
+    def devices(self) -> Collection[str]:
+        """Those of which anything was ever held."""
+        return self._held.keys()
 
     def grant(self, device: str, backend_id: str, size_bytes: int) -> None:
         """Before a load."""
@@ -75,15 +81,21 @@ class Ledger:
 class Memory(NamedTuple):
     """What a scheduler is told at its start: budgets by device, needs by backend, and a backend's devices.
 
-    `host_bytes`: what a worker on a GPU takes of the host's memory. `sleep_budget`: how much of that all sleeping ones
-    may hold together; None is no bound of their own.
+    `host_bytes`: what a worker on a GPU takes of the host's memory. `weights`: bytes by backend, as far as they are
+    known. `sleep_budget`: how much of the host's memory sleeping workers may hold together; None is no bound.
     """
 
     budgets: Mapping[str, int]
     needs: Mapping[str, int]
     devices_of: Callable[[BackendSpec], tuple[str, ...]]
     host_bytes: int = 0
+    weights: Mapping[str, int] = MappingProxyType({})
     sleep_budget: int | None = None
 
 
 NO_BOUNDS = Memory({}, {}, lambda spec: (spec.device,))
+
+
+def gib(size_bytes: int) -> str:
+    """For people."""
+    return f"{size_bytes / GIB:.2f} GiB"

@@ -23,7 +23,7 @@ def make(
 ) -> Scheduler:
     """Models on one GPU, whose workers take 1 GiB of the host's memory each."""
     specs = specs or tuple(make_spec(name, limits=TIGHT) for name in names)
-    memory = Memory({"cpu": ram, GPU: gpu}, NEEDS, lambda spec: (GPU,), GIB, sleep_budget)
+    memory = Memory({"cpu": ram, GPU: gpu}, NEEDS, lambda spec: (GPU,), GIB, sleep_budget=sleep_budget)
     return Scheduler(specs, RestartPolicy(), lambda: 0.0, 0.0, memory=memory)
 
 
@@ -191,7 +191,7 @@ def test_a_model_that_keeps_its_memory_is_stopped_and_not_asked_again() -> None:
     bring_up(scheduler, "be_a", levels=(1,))
 
     assert stopping == [StopWorker("be_a")]
-    assert f"of {4 * GIB} bytes of cuda:0" in reason
+    assert reason == "kept 3.88 GiB of 4.00 GiB of cuda:0 when it slept"
     assert not scheduler.can_sleep("be_a")
 
 
