@@ -66,7 +66,9 @@ def follow(names: Mapping[str, str], api_key: str | None) -> None:
     """Until all of these backends are ready. Ends the command when one fails, or at Ctrl-C."""
     try:
         with shown_progress(error_console()) as progress, connect(api_key, SILENCE_S) as client:
-            _follow(names, state_changes(client), progress)
+            given_up = _follow(names, state_changes(client), progress)
+        if given_up is not None:
+            fail(_why(names[given_up], call("GET", f"/v1/backends/{given_up}", api_key)))
     except KeyboardInterrupt:
         fail("it goes on loading; `hearth ps` shows how, `hearth stop` ends it", status=INTERRUPTED_STATUS)
 
@@ -85,7 +87,8 @@ def state_changes(client: httpx.Client) -> Iterator[Change]:
                 yield json.loads(line.removeprefix("data: "))
 
 
-def _follow(names: Mapping[str, str], changes: Iterator[Change], progress: "LoadProgress") -> None:
+def _follow(names: Mapping[str, str], changes: Iterator[Change], progress: "LoadProgress") -> str | None:
+    """The id of the one that will not be ready; None when all are. Ends the command when the server ends."""
     waited_for = set(names)
     known: dict[str, str] = {}
     for change in changes:
@@ -95,20 +98,19 @@ def _follow(names: Mapping[str, str], changes: Iterator[Change], progress: "Load
             if state == "ready":
                 waited_for.discard(backend_id)
             if not waited_for:
-                return
+                return None
             if state in _GIVEN_UP and backend_id in waited_for:
-                fail(_why(names[backend_id], state, change))
+                return str(backend_id)
         elif known.get(backend_id) not in (None, state):
             progress.tell(backend_id, state, change.get("detail"), is_other=True)
         known[backend_id] = state
     fail("the server ended before the model was ready")
 
 
-def _why(name: str, state: str, change: Change) -> str:
-    if state == "stopped":
+def _why(name: str, card: Change) -> str:
+    if card.get("last_error") is None:
         return f"{name} was stopped before it was ready"
-    reason = change.get("detail") or "`hearth ps` shows why"
-    return f"{name} failed: {reason}; `hearth logs {name}` has what its worker wrote"
+    return f"{name} failed: {card['last_error']}; `hearth logs {name}` has what its worker wrote"
 
 
 class LoadProgress:

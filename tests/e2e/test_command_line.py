@@ -15,6 +15,7 @@ from tests.e2e.conftest import RunningServer, running_fake
 BUDGET_BYTES = 750 * 1024**2  # a grant is 600 MiB, what a fake engine then holds some 40
 PLAIN = "{token_delay_s: 0.01, ballast_mib: 120}"
 BROKEN = "{load_failure: permanent}"
+HUGE = "{ballast_mib: 5000}"
 
 Hearth = Callable[..., Result]
 
@@ -22,7 +23,7 @@ Hearth = Callable[..., Result]
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("commands")
-    backends = {"a": PLAIN, "b": PLAIN, "broken": BROKEN}
+    backends = {"a": PLAIN, "b": PLAIN, "broken": BROKEN, "huge": HUGE}
     with running_fake(folder, backends, ram_budget_bytes=str(BUDGET_BYTES)) as server:
         yield server
 
@@ -71,7 +72,7 @@ def state(ask: Callable[..., Any], backend_id: str) -> str:
 def test_models_are_listed_and_shown(ask: Callable[..., Any], hearth: Hearth) -> None:
     shown = ask("show", "fake/a")
 
-    assert [item["slug"] for item in ask("list")] == ["fake/a", "fake/b", "fake/broken"]
+    assert [item["slug"] for item in ask("list")] == ["fake/a", "fake/b", "fake/broken", "fake/huge"]
     assert (shown["id"], shown["configuration"]["context_window"]) == ("be_a", 4096)
     assert "curl http" in hearth("show", "be_a").stdout
 
@@ -96,7 +97,15 @@ def test_a_load_that_fails_tells_why(hearth: Hearth) -> None:
     result = hearth("load", "fake/broken")
 
     assert result.exit_code == 1
-    assert "fake/broken failed: " in result.stderr
+    assert "fake/broken failed: told to fail while loading" in result.stderr
+
+
+def test_a_load_that_can_never_fit_tells_what_would(hearth: Hearth) -> None:
+    result = hearth("load", "fake/huge")
+
+    assert result.exit_code == 1
+    assert "on cpu, whose budget is 0.73 GiB" in result.stderr
+    assert "would fit with options.ballast_mib: " in hearth("plan", "fake/huge").stdout
 
 
 def test_a_load_time_that_was_seen_is_expected_again(ask: Callable[..., Any], hearth: Hearth) -> None:
@@ -108,7 +117,7 @@ def test_a_load_time_that_was_seen_is_expected_again(ask: Callable[..., Any], he
 def test_all_plans_say_who_fits_together(ask: Callable[..., Any], hearth: Hearth) -> None:
     found = ask("plan")
 
-    assert len(found["together"]["order"]) < len(found["items"]) == 3
+    assert len(found["together"]["order"]) < len(found["items"]) == 4
     assert "Resident at once, in this order: " in hearth("plan").stdout
 
 

@@ -65,14 +65,17 @@ def test_phases_and_those_who_give_way_are_told_on_stderr(hearth: Hearth, loadin
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "error", "told"),
     [
-        ("failed", "acme/chat failed: no weights; `hearth logs acme/chat` has what its worker wrote"),
-        ("stopped", "acme/chat was stopped before it was ready"),
+        ("failed", "no weights", "acme/chat failed: no weights; `hearth logs acme/chat` has what"),
+        ("stopped", None, "acme/chat was stopped before it was ready"),
     ],
 )
-def test_a_load_that_fails_has_status_1(hearth: Hearth, loading: FakeServer, state: str, told: str) -> None:
-    loading.answers["/v1/events"] = events(("be_a", "loading", None), ("be_a", state, "no weights"))
+def test_a_load_that_fails_has_status_1(
+    hearth: Hearth, loading: FakeServer, state: str, error: str | None, told: str
+) -> None:
+    loading.answers["/v1/events"] = events(("be_a", "loading", None), ("be_a", state, None))
+    loading.answers["/v1/backends/be_a"] = {"data": BACKEND | {"state": state, "last_error": error}}
 
     result = hearth("load", "be_a", port=str(loading.port), api_key="k")
 
