@@ -98,10 +98,10 @@ def _row(item: Item) -> tuple[str | Text | None, ...]:
 
 
 def kept(item: Item) -> str | None:
-    """Until when it stays as it is if nobody asks for it: `pinned`, the time left, or until others need its memory."""
+    """For how long a ready one stays if nobody asks for it, or that others' need decides it; or `pinned`."""
     if item.get("is_pinned"):
         return "pinned"
-    if item.get("pid") is None:
+    if item.get("state") != "ready":
         return None
     keep_alive_s, idle_s = item.get("keep_alive_s"), item.get("idle_s")
     if keep_alive_s is None:

@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from rich.text import Text
 
 from engines.contract.memory import weights_size_bytes
+from engines.contract.spec import BackendSpec
 from server.cli.client import ApiKey, Offline, ask_if_running, call, server_address
 from server.cli.naming import Name, choose
 from server.cli.offline import as_item, read_specs, tell_offline
 from server.cli.ps import kept
 from server.cli.terminal import AsJson, console, gibibytes, load_settings_or_fail, print_json
+from server.cli.unloaded import plan_unloaded
+from server.settings import Settings
 from server.settings_sources import CLIENT_KEY_VARIABLE
 from server.weights.model_lock import LOCK_NAME, read_lock
 from server.weights.problem import WeightsError
@@ -45,8 +49,14 @@ def _described(name: str, api_key: str | None) -> list[dict[str, Any]]:
         tell_offline(found, settings)
         specs = {spec.id: spec for spec in read_specs(settings)}
         chosen = choose(name, [as_item(spec) for spec in specs.values()])
-        return [{**one, "configuration": msgspec.to_builtins(specs[one["id"]])} for one in chosen]
+        return [_reckoned(specs[one["id"]], settings) for one in chosen]
     return [call("GET", f"/v1/backends/{one['id']}", api_key) for one in choose(name, found["items"])]
+
+
+def _reckoned(spec: BackendSpec, settings: Settings) -> dict[str, Any]:
+    plan = plan_unloaded([spec], settings)["items"][0]
+    need = {"need_bytes": plan["need_bytes"], "is_need_measured": plan["is_measured"]}
+    return as_item(spec) | need | {"configuration": msgspec.to_builtins(spec)}
 
 
 def _weights(folder: Path) -> dict[str, Any]:
@@ -81,10 +91,16 @@ def _example(item: Item) -> str:
 
 def _print(item: Item) -> None:
     screen = console()
-    screen.print(", ".join(item["models"]), style="bold", soft_wrap=True)
+    for frontend in item["configuration"]["frontends"]:
+        words = [frontend[name] for name in ("display_name", "description") if frontend.get(name)]
+        screen.print(Text(frontend["slug"], "bold").append(_after(words), "default"), soft_wrap=True)
     for name, text in _lines(item):
         screen.print(f"  {name:<14}{text}", soft_wrap=True)
     screen.print(f"\n{item['example']}\n", soft_wrap=True)
+
+
+def _after(words: list[str]) -> str:
+    return "".join(f"  {word}" for word in words)
 
 
 def _lines(item: Item) -> Iterator[tuple[str, str]]:
@@ -102,6 +118,8 @@ def _lines(item: Item) -> Iterator[tuple[str, str]]:
             f"{configuration['context_window']} tokens" + (f", answers up to {answer}" if answer else ""),
         )
     able = [name for name, is_on in configuration["capabilities"].items() if is_on]
+    if configuration["modality"] != "chat":  # the default of chat models, which means nothing elsewhere
+        able = [name for name in able if name != "structured_output"]
     yield "capabilities", ", ".join(able) or "none"
     yield "limits", _pairs(configuration["limits"])
     yield "options", _pairs(configuration["options"]) or "all at their defaults"
@@ -123,11 +141,11 @@ def _state(item: Item) -> str:
 
 
 def _memory(item: Item) -> str:
-    if "need_bytes" not in item:
-        return "`hearth plan` reckons it"
     source = "measured" if item.get("is_need_measured") else "reckoned from its files"
     held = gibibytes(item.get("device_bytes") or item.get("rss_bytes"))
-    return f"needs {gibibytes(item['need_bytes'])} ({source})" + (f", holds {held}" if held else "")
+    return f"needs {gibibytes(item['need_bytes'])} ({source})" + (
+        f", holds {held}" if held else "; `hearth plan` takes it apart"
+    )
 
 
 def _stay(configuration: Item) -> str:

@@ -13,7 +13,8 @@ from server.workers.ledger import CPU
 from server.workers.planning import Plan
 
 START_S = 10.0
-"""What a worker takes before it reads weights: its library's import, mostly. Measured at 5 to 15 s on two cores."""
+"""What a worker takes besides reading weights. `hearth plan` after loads of the starter models: 3 to 20 s on two busy
+cores, and 100 s for vLLM."""
 READ_BYTES_PER_S = 500e6  # a plain disk
 
 

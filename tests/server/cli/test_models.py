@@ -71,14 +71,14 @@ def test_ps_prints_json(hearth: Hearth, fake_server: FakeServer) -> None:
     ("fields", "shown"),
     [
         ({"is_pinned": True}, "pinned"),
-        ({"pid": None}, None),
+        ({"state": "asleep", "keep_alive_s": 300.0}, None),
         ({"keep_alive_s": None}, "till needed"),
         ({"keep_alive_s": 300.0, "idle_s": 30.0}, "4m30s more"),
         ({"keep_alive_s": 300.0, "idle_s": None}, "5m00s more"),
     ],
 )
 def test_ps_says_until_when_a_model_stays(fields: dict[str, Any], shown: str | None) -> None:
-    assert shown == kept(BACKEND | fields)
+    assert shown == kept(BACKEND | {"state": "ready"} | fields)
 
 
 @pytest.mark.parametrize("command", [("list",), ("ls",), ("models",), ("models", "list")])
