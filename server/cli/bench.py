@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from server.cli.client import STREAM_TIMEOUT_S, ApiKey, call, connect, problem_of, server_address
-from server.cli.loads import Load, load_for, tokens_of
+from server.cli.loads import Load, has_words, load_for, tokens_of
 from server.cli.naming import complete_name
 from server.cli.run import MAX_LISTED, find_card
 from server.cli.terminal import (
@@ -166,21 +166,27 @@ async def _client(client: httpx.AsyncClient, load: Load, numbers: Iterator[int],
 async def _request(client: httpx.AsyncClient, load: Load, number: int) -> Sample:
     content = load.content(number)
     begun = time.monotonic()
-    first_s, units = None, 0.0
     async with client.stream("POST", load.path, **content) as response:
         if not response.is_success:
             await response.aread()
             return Sample(time.monotonic() - begun, error=problem_of(response, str(client.base_url)))
-        if not load.is_stream:
-            units = load.count(await response.aread())
-            return Sample(time.monotonic() - begun, None, units)
-        async for line in response.aiter_lines():
-            if line.startswith("data: {"):
-                event = line.removeprefix("data: ").encode()
-                if b'"error"' in event[:12]:
-                    return Sample(time.monotonic() - begun, error=event.decode()[:200])
-                first_s = time.monotonic() - begun if first_s is None and b'"content"' in event else first_s
-                units += tokens_of(event)
+        if load.is_stream:
+            return await _read_stream(response, begun)
+        units = load.count(await response.aread())
+    return Sample(time.monotonic() - begun, None, units)
+
+
+async def _read_stream(response: httpx.Response, begun: float) -> Sample:
+    first_s, units = None, 0.0
+    async for line in response.aiter_lines():
+        if not line.startswith("data: {"):
+            continue
+        event = line.removeprefix("data: ").encode()
+        if b'"error"' in event[:12]:
+            return Sample(time.monotonic() - begun, error=event.decode()[:200])
+        if first_s is None and has_words(event):
+            first_s = time.monotonic() - begun
+        units += tokens_of(event)
     return Sample(time.monotonic() - begun, first_s, units)
 
 

@@ -54,6 +54,12 @@ def load_for(card: Mapping[str, Any], max_tokens: int) -> Load | None:
     return None
 
 
+def has_words(event: bytes) -> bool:
+    """Whether an event of a chat's stream has something to read; the first one often only names the role."""
+    deltas = [choice["delta"] for choice in json.loads(event).get("choices", [])]
+    return any(value for delta in deltas for name, value in delta.items() if name != "role")
+
+
 def tokens_of(event: bytes) -> int:
     """Of the event of a chat's stream that tells the usage; 0 for others."""
     usage = json.loads(event).get("usage") if b'"usage"' in event else None

@@ -7,7 +7,7 @@ import wave
 import pytest
 
 from server.cli.bench import percentile
-from server.cli.loads import SOUND_S, load_for
+from server.cli.loads import SOUND_S, has_words, load_for
 from tests.server.cli.conftest import FakeServer, Hearth
 from tests.server.cli.test_run import CARDS, card
 
@@ -67,6 +67,13 @@ def test_a_refusal_ends_it_before_anything_is_measured(hearth: Hearth, served: F
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no load is known for models of modality smell" in result.stderr
+
+
+def test_an_event_that_names_the_role_only_is_not_the_first_word() -> None:
+    role = b'{"choices": [{"delta": {"role": "assistant", "content": ""}}]}'
+    thought = b'{"choices": [{"delta": {"reasoning_content": "Hm"}}]}'
+
+    assert [has_words(role), has_words(thought), has_words(b'{"choices": []}')] == [False, True, False]
 
 
 def test_requests_differ_so_that_no_cache_answers() -> None:
