@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engines.contract.chat import ChatEvent, ChatRequest, GenerateRequest, Message, Sampling
 from engines.contract.engine import EngineStats, MemoryEstimate, ReportProgress
@@ -11,6 +11,7 @@ from engines.contract.memory import weights_size_bytes
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from engines.runtime import environment
+from engines.vllm_parts.arguments import engine_arguments
 from engines.vllm_parts.options import Options
 from engines.vllm_parts.sizing import find_contradictions, working_bytes
 
@@ -25,6 +26,12 @@ SPANS_GPUS = True
 def estimate(spec: BackendSpec, options: Options) -> MemoryEstimate:
     """Weights as they lie in the files, and the KV cache of exactly the size that `load` asks vLLM for."""
     return MemoryEstimate(weights_size_bytes(spec.weights), working_bytes(spec, options))
+
+
+def arguments(spec: BackendSpec, options: Options, *, is_cpu: bool) -> dict[str, Any]:
+    """What `load` gives to vLLM's `AsyncEngineArgs`, for plans. Whether a GPU's vLLM can sleep only itself knows."""
+    found = engine_arguments(spec, options, is_cpu=is_cpu)
+    return found if is_cpu else found | {"enable_sleep_mode": options.sleep}
 
 
 class Engine:

@@ -35,6 +35,7 @@ from server.http.readiness import Readiness
 from server.http.uploads import Spool, UploadRoute
 from server.idempotency import Idempotency
 from server.keys import KeyRing
+from server.load_times import LoadTimes
 from server.measurements import Measurements
 from server.media import open_media
 from server.nvml import read_gpus
@@ -65,6 +66,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
     gpus = read_gpus()
     estimates = estimate_memory(settled(backends, has_gpu=bool(gpus)))
     measurements = Measurements(keys.store, backends)
+    load_times = LoadTimes(keys.store)
     supervisor = Supervisor(
         backends,
         launcher.plan,
@@ -73,6 +75,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known, gpus=gpus),
         on_peak=measurements.tell,
         read_gpus=gpu_bytes_by_group if gpus else dict,
+        on_load=load_times.tell,
     )
     database = Database(keys.store, on_commit=metrics.count_commit)
     disk = DiskGuard(settings.files_folder, settings.min_free_bytes)
@@ -106,6 +109,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         metrics=metrics,
         estimates=estimates,
         measurements=measurements,
+        load_times=load_times,
         remote=remote,
         uploads=uploads,
         database=database,
@@ -139,6 +143,7 @@ def create_app(services: Services) -> FastAPI:
             asyncio.create_task(services.upkeep.run(), name="batches.upkeep"),
             asyncio.create_task(services.backups.run(), name="backups.run"),
             asyncio.create_task(services.measurements.run(services.database), name="measurements.run"),
+            asyncio.create_task(services.load_times.run(services.database), name="load_times.run"),
         ]
         try:
             async with services.supervisor:
@@ -150,6 +155,7 @@ def create_app(services: Services) -> FastAPI:
         finally:
             await _end(*tasks)
             await services.measurements.store(services.database)
+            await services.load_times.store(services.database)
             await asyncio.to_thread(services.database.close)
             await asyncio.to_thread(services.keys.close)
 

@@ -22,6 +22,7 @@ from server.http.readiness import Readiness
 from server.http.uploads import Spool
 from server.idempotency import Idempotency
 from server.keys import KeyRing
+from server.load_times import LoadTimes
 from server.measurements import Measurements
 from server.media import MediaStore
 from server.remote import RemoteFiles
@@ -58,6 +59,7 @@ class Services:
     runner: BatchRunner
     upkeep: Upkeep
     measurements: Measurements
+    load_times: LoadTimes
     backups: Backups
     estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)

@@ -15,6 +15,7 @@ from engines.contract.options import engine_module
 from engines.contract.spec import BackendSpec, Capabilities, Frontend, Limits
 from server.caller import Permission
 from server.catalog import read_catalog
+from server.cli.commands import app
 from server.errors import OUTWARD
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.routes import ROUTERS as NATIVE_ROUTERS
@@ -116,6 +117,16 @@ def test_every_key_of_a_model_file_has_a_row(struct: type[msgspec.Struct]) -> No
 @pytest.mark.parametrize("name", Frontend.__struct_fields__)
 def test_every_key_of_a_frontend_is_in_the_configuration_page(name: str) -> None:
     assert f"`{name}`" in page("docs/configuration.md")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands if not one.hidden],
+)
+def test_every_command_is_in_the_operations_page(command: str) -> None:
+    table = page("docs/operations.md").split("## Command line", 1)[1].split("\n## ", 1)[0]
+
+    assert f"`hearth {command}" in table
 
 
 def test_every_metric_is_in_the_operations_page() -> None:

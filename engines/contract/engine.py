@@ -43,7 +43,8 @@ class Engine(Protocol):
     options) -> MemoryEstimate`, which reads file sizes and small JSON files only; the spec's `device` is never `auto`.
     `HAS_WEIGHTS = False` in a module says that its engine reads no model directory, so that none is checked;
     `SPANS_GPUS = True` that one worker can spread a model over several GPUs. A function `find_contradictions(spec,
-    options)` may yield pairs of a dotted path (`options.max_num_seqs`) and what is wrong there beside the spec.
+    options)` may yield pairs of a dotted path (`options.max_num_seqs`) and what is wrong there beside the spec; a
+    function `arguments(spec, options, *, is_cpu)` may tell what the library would be given, for plans.
 
     Besides, the engine has the method of each kind of request that it serves: see `requests.KINDS`.
     """

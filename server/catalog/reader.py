@@ -71,13 +71,18 @@ def _read_file(file: Path) -> BackendSpec | list[Problem]:
 
 def _complete(written: Mapping[object, object], file: Path) -> dict[object, object]:
     """What may be left out or written shortly, put in full; anything wrong stays as it is, to be reported."""
-    full = {"id": "be_" + re.sub(r"[^a-z0-9]", "_", file.stem.lower()), **written}
+    full = {"id": default_id(file), **written}
     frontends, weights = full.get("frontends"), full.get("weights")
     if isinstance(frontends, list):
         full["frontends"] = [{"slug": item} if isinstance(item, str) else item for item in frontends]
     if isinstance(weights, str):
         full["weights"] = os.path.realpath(file.parent / os.path.expanduser(weights))
     return full
+
+
+def default_id(file: Path) -> str:
+    """Of the backend whose file names none."""
+    return "be_" + re.sub(r"[^a-z0-9]", "_", file.stem.lower())
 
 
 def _find_missing_window(completed: Mapping[object, object]) -> Iterator[Mistake]:

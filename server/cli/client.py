@@ -1,9 +1,9 @@
 """Talks to the running server as any client does: HTTP and a key. Knows no part of the server from inside."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import httpx
 import typer
@@ -25,7 +25,7 @@ def call(method: str, path: str, api_key: str | None, body: dict[str, Any] | Non
         return data_of(client.request(method, path, json=body), str(client.base_url))
 
 
-def stream(path: str, body: dict[str, Any], api_key: str | None) -> Iterator[dict[str, Any]]:
+def stream(path: str, body: dict[str, Any], api_key: str | None) -> Generator[dict[str, Any], None, None]:
     """Each event of the server's answer, as JSON values. Ends the command when one tells a failure."""
     with connect(api_key, STREAM_TIMEOUT_S) as client, client.stream("POST", path, json=body) as response:
         if not response.is_success:
@@ -39,6 +39,25 @@ def stream(path: str, body: dict[str, Any], api_key: str | None) -> Iterator[dic
             if "error" in event:
                 fail(f"{event['error']['message']} ({event['error']['code']})")
             yield event
+
+
+class Offline(NamedTuple):
+    """There is no answer, and why."""
+
+    reason: str
+
+
+def ask_if_running(path: str, api_key: str | None) -> Any:
+    """As `call` with GET, but Offline where no server answers or no key is at hand. Ends the command when refused."""
+    address = server_address(load_settings_or_fail())
+    if api_key is None:
+        return Offline(f"no key in {CLIENT_KEY_VARIABLE} to ask the server with")
+    headers = {"Authorization": f"Bearer {api_key}"}
+    try:
+        with httpx.Client(base_url=address, headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
+            return data_of(client.get(path), address)
+    except httpx.TransportError:
+        return Offline(f"no server answers at {address}")
 
 
 @contextmanager
@@ -82,6 +101,8 @@ def problem_of(response: httpx.Response, address: str) -> str:
         return _stranger(response, address)
     if response.status_code == httpx.codes.UNAUTHORIZED:
         problem += f": is the key in {CLIENT_KEY_VARIABLE} right? `hearth keys list` shows which exist"
+    if response.status_code == httpx.codes.FORBIDDEN:
+        problem += "; `hearth keys list` shows what a key may do, `hearth keys create NAME --admin` makes one for all"
     return problem
 
 

@@ -8,15 +8,20 @@ from server import __version__
 from server.cli import models
 from server.cli.add import add_model
 from server.cli.batch import batch_app
+from server.cli.bench import bench
 from server.cli.completion import completion
 from server.cli.doctor import doctor
 from server.cli.engine_bundle import bundle_engines
 from server.cli.engines import engines_app
 from server.cli.keys import keys_app
+from server.cli.loading import load
 from server.cli.logs import logs
+from server.cli.planning import plan
+from server.cli.ps import ps
 from server.cli.pull import pull_model
 from server.cli.run import run
 from server.cli.serve import serve
+from server.cli.show import show
 from server.cli.verify import verify_models
 
 app = typer.Typer(
@@ -49,14 +54,18 @@ app.command("add")(add_model)
 app.command("verify")(verify_models)
 app.command()(logs)
 app.command()(doctor)
-app.add_typer(models.models_app, name="models")
-app.command()(models.ps)
-app.command()(models.load)
+app.command("list")(models.list_models)
+app.command("ls", hidden=True)(models.list_models)
+app.add_typer(models.models_app, name="models", hidden=True)
+app.command()(show)
+app.command()(ps)
+app.command()(load)
 app.command()(models.stop)
-app.command("unload", hidden=True)(models.stop)
+app.command("unload")(models.unload)
 app.command()(models.sleep)
 app.command()(models.pin)
-app.command()(models.plan)
+app.command()(plan)
+app.command()(bench)
 app.command()(models.devices)
 app.add_typer(keys_app, name="keys")
 app.add_typer(batch_app, name="batch")

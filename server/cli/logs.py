@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from server.cli.log_files import SERVER, FollowedFile, last_lines, log_files
+from server.cli.naming import complete_name, nearest, written_backends
 from server.cli.terminal import fail, load_settings_or_fail
+from server.settings import Settings
 
 PERIOD_S = 0.3
 Log = tuple[str, str]
@@ -17,22 +19,25 @@ _FIRST_FIELDS = ("time", "level", "event")
 
 
 def logs(
-    backend: Annotated[
-        str | None, typer.Argument(help="Id of a backend, or `server`; without it all of them.")
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="A model or a backend, or `server`; without it all of them.", autocompletion=complete_name
+        ),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Lines of each to begin with.")] = 20,
     raw: Annotated[bool, typer.Option("--json", help="Print lines as they were written.")] = False,
 ) -> None:
     """Show the end of the server's and the workers' logs."""
-    data_dir = load_settings_or_fail().data_dir
+    settings = load_settings_or_fail()
+    data_dir = settings.data_dir
     found = log_files(data_dir)
-    if backend is not None and backend not in found:
-        fail(_nothing(backend, found, data_dir))
+    wanted = found if model is None else _named(model, found, settings)
     if not found and not follow:
         fail(_nothing(SERVER, found, data_dir))
-    wanted = found if backend is None else {backend: found[backend]}
-    write = _writer(width=max(map(len, wanted), default=0), is_alone=backend is not None, is_raw=raw)
+    is_alone = model is not None and len(wanted) == 1
+    write = _writer(width=max(map(len, wanted), default=0), is_alone=is_alone, is_raw=raw)
     followed: dict[str, FollowedFile] = {}
     for name, path in wanted.items():
         texts, position = last_lines(path, lines)
@@ -40,7 +45,7 @@ def logs(
         for text in texts:
             write(name, text)
     if follow:
-        _follow(followed, data_dir, write, takes_new=backend is None)
+        _follow(followed, data_dir, write, takes_new=model is None)
 
 
 def added(followed: dict[str, FollowedFile], data_dir: Path, *, takes_new: bool) -> Iterator[Log]:
@@ -93,6 +98,20 @@ def _shown(value: object) -> str:
     if isinstance(value, str) and value and not any(character.isspace() for character in value):
         return value
     return json.dumps(value, ensure_ascii=False)
+
+
+def _named(name: str, found: Mapping[str, Path], settings: Settings) -> dict[str, Path]:
+    """The logs of a backend, or of all backends of a public name. Ends the command when there is none."""
+    written = dict(written_backends(settings.models_dir))
+    ids = [backend_id for backend_id, slugs in written.items() if name in slugs]
+    wanted = {one: found[one] for one in (name, *ids) if one in found}
+    if not wanted and (
+        near := nearest(name, [*found, *(slug for one in found for slug in written.get(one, []))])
+    ):
+        fail(f"no log of {name}; did you mean {near}?")
+    if not wanted:
+        fail(_nothing(name, found, settings.data_dir))
+    return wanted
 
 
 def _nothing(name: str, found: Mapping[str, Path], data_dir: Path) -> str:

@@ -1,18 +1,20 @@
-"""`hearth models`, `ps`, `load`, `stop`: what the running server has and does."""
+"""`hearth list`, `stop`, `sleep`, `pin`, `devices`: what models there are, and how one's place in memory is changed."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from server.cli.client import ApiKey, call
-from server.cli.terminal import AsJson, ago, gibibytes, print_json, print_table
+from engines.contract.spec import BackendSpec
+from server.cli.client import ApiKey, Offline, ask_if_running, call
+from server.cli.naming import Name, find_backends, title
+from server.cli.offline import read_specs, tell_offline
+from server.cli.terminal import AsJson, gibibytes, load_settings_or_fail, print_json, print_table
 
 models_app = typer.Typer(help="Show the models that clients can name.")
-_COLOURS = {"ready": "green", "failed": "red", "stopped": "dim"}
-BackendId = Annotated[str, typer.Argument(help="Id of the backend, as `hearth ps` shows it.")]
+_COLOURS = {"ready": "green", "failed": "red", "stopped": "dim", "asleep": "blue"}
+_MAX_LISTED = 200  # as many as the server gives at once
 
 
 @models_app.callback(invoke_without_command=True)
@@ -24,69 +26,84 @@ def models(context: typer.Context, api_key: ApiKey = None, as_json: AsJson = Fal
 
 @models_app.command("list")
 def list_models(api_key: ApiKey = None, as_json: AsJson = False) -> None:
-    """Show the models that clients can name."""
-    items = call("GET", "/v1/models?limit=100", api_key)["items"]
+    """Show the models that clients can name; without a running server those of the model files."""
+    items = _listed(api_key)
     if as_json:
         print_json(items)
         return
     rows = [
-        (item["slug"], item["modality"], str(item["context_window"] or "-"), _state(item), _licence(item))
+        (
+            item["slug"],
+            item["modality"],
+            None if item["context_window"] is None else str(item["context_window"]),
+            state_of(item),
+            item.get("licence"),
+        )
         for item in items
     ]
-    print_table(("MODEL", "MODALITY", "CONTEXT", "STATE", "LICENCE"), rows, "The server has no models.")
+    empty = (
+        "There are no models: `hearth pull ORG/NAME` gets one, `hearth add FOLDER` takes one from the disk."
+    )
+    print_table(("MODEL", "MODALITY", "CONTEXT", "STATE", "LICENCE"), rows, empty, spare=("CONTEXT",))
 
 
-def ps(api_key: ApiKey = None, as_json: AsJson = False) -> None:
-    """Show what every backend's worker is doing."""
-    items = call("GET", "/v1/backends", api_key)["items"]
-    if as_json:
-        print_json(items)
-        return
-    counts = ("IN FLIGHT", "WAITING", "BATCH", "RESTARTS")
-    titles = ("BACKEND", "STATE", "FOR", "PID", *counts, "MEMORY", "LAST ERROR")
-    print_table(titles, map(_backend_row, items), "The server has no backends.")
+def _listed(api_key: str | None) -> list[dict[str, Any]]:
+    found = ask_if_running(f"/v1/models?limit={_MAX_LISTED}", api_key)
+    if isinstance(found, Offline):
+        settings = load_settings_or_fail()
+        tell_offline(found, settings)
+        return list(_written(read_specs(settings)))
+    items: list[dict[str, Any]] = found["items"]
+    return items
 
 
-def load(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
-    """Load a backend now instead of at its first request."""
-    _change(backend, "load", api_key, as_json)
+def _written(specs: Iterable[BackendSpec]) -> Iterable[dict[str, Any]]:
+    for spec in specs:
+        for frontend in spec.frontends:
+            yield {
+                "slug": frontend.slug,
+                "modality": spec.modality.value,
+                "context_window": spec.context_window,
+                "licence": spec.licence,
+                "state": None,
+            }
 
 
-def stop(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
-    """Let a backend's running requests end, then end its worker."""
-    _change(backend, "stop", api_key, as_json)
+def stop(model: Name, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Let a model's running requests end, then end its worker. Its next request loads it again."""
+    change(model, "stop", api_key, as_json)
 
 
-def sleep(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
-    """Let a backend fall asleep: it frees memory, and is back sooner than after a stop."""
-    _change(backend, "sleep", api_key, as_json)
+def unload(model: Name, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """The same as stop."""
+    change(model, "stop", api_key, as_json)
+
+
+def sleep(model: Name, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Let a model fall asleep: it frees memory, and is back sooner than after a stop."""
+    change(model, "sleep", api_key, as_json)
 
 
 def pin(
-    backend: BackendId,
+    model: Name,
     off: Annotated[bool, typer.Option("--off", help="Let it give way to others again.")] = False,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep a backend loaded, whatever else wants its memory."""
-    _change(backend, "unpin" if off else "pin", api_key, as_json)
+    """Keep a model loaded, once it is, whatever else wants its memory."""
+    change(model, "unpin" if off else "pin", api_key, as_json)
 
 
-def plan(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
-    """Show what loading a backend would take and whom it would displace. Nothing is done."""
-    item = call("GET", f"/v1/backends/{backend}/plan", api_key)
+def change(name: str, action: str, api_key: str | None, as_json: bool) -> None:
+    """Has the server do something to the backends of a name, and shows what they are then."""
+    backends = find_backends(name, api_key)
+    items = [call("POST", f"/v1/backends/{one['id']}/{action}", api_key) for one in backends]
     if as_json:
-        print_json(item)
+        print_json(items[0] if len(items) == 1 else items)
         return
-    where = ", ".join(item["devices"])
-    source = "measured" if item["is_measured"] else "reckoned"
-    print(f"{backend}: {item['verdict']}; needs {gibibytes(item['need_bytes'])} on {where} ({source})")
-    if item["evicts"]:
-        print(f"  would displace {', '.join(item['evicts'])}")
-    if item["detail"]:
-        print(f"  {item['detail']}")
-    if item["load_s"] is not None:
-        print(f"  the last load took {item['load_s']:.1f} s")
+    for item in items:
+        pinned = ", pinned" if item.get("is_pinned") else ""
+        print(f"{title(item)}: {item.get('state', 'unknown')}{pinned}; `hearth ps` shows how it goes on")
 
 
 def devices(api_key: ApiKey = None, as_json: AsJson = False) -> None:
@@ -105,40 +122,11 @@ def _device_row(item: Mapping[str, Any]) -> tuple[str | None, ...]:
     return (item["device"], *sizes, ", ".join(held) or None, ", ".join(item["waiting"]) or None)
 
 
-def _change(backend: str, action: str, api_key: str | None, as_json: bool) -> None:
-    item = call("POST", f"/v1/backends/{backend}/{action}", api_key)
-    if as_json:
-        print_json(item)
-    else:
-        print(f"{backend}: {item.get('state', 'unknown')}; `hearth ps` shows how it goes on")
-
-
-def _backend_row(item: Mapping[str, Any]) -> tuple[str | Text | None, ...]:
-    since, pid = item.get("since"), item.get("pid")
-    return (
-        item["id"],
-        _state(item),
-        None if since is None else ago(datetime.fromisoformat(since)),
-        None if pid is None else str(pid),
-        *(str(item.get(name, 0)) for name in ("in_flight", "waiting")),
-        _batch(item),
-        str(item.get("restarts", 0)),
-        gibibytes(item.get("rss_bytes")),
-        item.get("last_error"),
-    )
-
-
-def _batch(item: Mapping[str, Any]) -> str:
-    """Requests of batches: those that run, and those that wait."""
-    return f"{item.get('batch_in_flight', 0)}+{item.get('batch_waiting', 0)}"
-
-
-def _state(item: Mapping[str, Any]) -> Text:
-    state = str(item.get("state", "unknown"))
+def state_of(item: Mapping[str, Any]) -> Text | None:
+    """Any state that the server may name; those without a colour of their own are on their way to another."""
+    state = item.get("state")
+    if state is None:
+        return None
     detail = item.get("detail") or item.get("state_detail")
-    return Text(f"{state}: {detail}" if detail else state, style=_COLOURS.get(state, "yellow"))
-
-
-def _licence(item: Mapping[str, Any]) -> str | None:
-    licence = item.get("licence")
-    return None if licence is None else str(licence)
+    words = str(state).replace("_", " ")
+    return Text(f"{words}: {detail}" if detail else words, style=_COLOURS.get(str(state), "yellow"))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -37,15 +38,44 @@ def print_json(value: object) -> None:
     print(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
 
 
-def print_table(titles: Sequence[str], rows: Iterable[Sequence[str | Text | None]], empty: str) -> None:
-    """Columns as wide as their content; `empty` is said instead of a table without rows."""
-    table = Table(*titles, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*("-" if cell is None else cell for cell in row))
+Rows = Iterable[Sequence[str | Text | None]]
+
+
+def print_table(titles: Sequence[str], rows: Rows, empty: str, *, spare: Sequence[str] = ()) -> None:
+    """Columns as wide as their content; `empty` is said instead of a table without rows.
+
+    `spare` are titles of columns that may be left out where the terminal is too narrow, the first one first.
+    """
+    screen = console()
+    table = make_table(titles, rows, screen.width, spare=spare)
     if table.row_count:
-        console().print(table)
+        screen.print(table)
     else:
         print(empty)
+
+
+def make_table(titles: Sequence[str], rows: Rows, width: int, *, spare: Sequence[str] = ()) -> Table:
+    cells = [tuple("-" if cell is None else cell for cell in row) for row in rows]
+    shown = list(range(len(titles)))
+    for title in spare:
+        if _width(titles, cells, shown) <= width:
+            break
+        shown.remove(titles.index(title))
+    chosen = [titles[place] for place in shown]
+    table = Table(*chosen, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for row in cells:
+        table.add_row(*(row[place] for place in shown))
+    return table
+
+
+def _width(titles: Sequence[str], rows: Iterable[Sequence[str | Text]], shown: Sequence[int]) -> int:
+    every = [titles, *rows]
+    return sum(max(cell_len(str(row[place])) for row in every) + 2 for place in shown) - 2
+
+
+def note(text: str) -> None:
+    """Beside the result, on stderr."""
+    print(f"hearth: {text}", file=sys.stderr)
 
 
 def console() -> Console:
@@ -54,6 +84,25 @@ def console() -> Console:
     if not found.is_terminal:
         found.width = 200
     return found
+
+
+def error_console() -> Console:
+    """For what is beside the result: progress above all. Writes to the stderr of now."""
+    found = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found.width = 200
+    return found
+
+
+def length(seconds: float) -> str:
+    """`0.4s`, `42s`, `5m10s`, `3h05m`: how long something takes."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:

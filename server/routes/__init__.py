@@ -1,6 +1,7 @@
 """The native surface: one file per resource, one line here per file."""
 
 from server.routes import (
+    backend_detail,
     backends,
     batch,
     chat,
@@ -16,6 +17,7 @@ from server.routes import (
     media,
     model_actions,
     models,
+    plan,
     reference,
     requests,
     rerank,
@@ -25,6 +27,7 @@ from server.routes import (
 )
 
 ROUTERS = (
+    backend_detail.router,
     backends.router,
     batch.router,
     chat.router,
@@ -40,6 +43,7 @@ ROUTERS = (
     media.router,
     model_actions.router,
     models.router,
+    plan.router,
     reference.router,
     rerank.router,
     requests.router,

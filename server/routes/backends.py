@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Path, Request
 
 from engines.contract.errors import ErrorCode
@@ -55,16 +54,6 @@ async def sleep_backend(request: Request, backend_id: _BackendId) -> Json:
     hub, spec = _managed(request, backend_id)
     put_to_sleep(hub, spec)
     return _accepted(request, hub, spec)
-
-
-@router.get("/v1/backends/{backend_id}/plan")
-async def plan_backend(request: Request, backend_id: _BackendId) -> Json:
-    """What loading the backend would take and do as things are now: whether it fits, who would give way.
-
-    Nothing is done. Needs `models:manage`.
-    """
-    hub, spec = _managed(request, backend_id)
-    return Json(success(msgspec.structs.asdict(hub.supervisor.plan(spec.id)), request_id(request)))
 
 
 @router.post("/v1/backends/{backend_id}/pin")

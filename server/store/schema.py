@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -146,4 +147,13 @@ memory_peaks = (
         Column("size_bytes", BigInteger, nullable=False),
         Column("measured_at", UtcDateTime, nullable=False),
     )
+)
+
+load_times = Table(  # what a backend's last load took; fingerprint: of the same as in memory_peaks
+    "load_times",
+    metadata,
+    Column("backend_id", String(100), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("measured_at", UtcDateTime, nullable=False),
 )

@@ -135,6 +135,7 @@ def backend_card(spec: BackendSpec, status: BackendStatus | None) -> dict[str, o
         "engine": spec.engine,
         "device": spec.device,
         "modality": spec.modality.value,
+        "keep_alive_s": spec.keep_alive_s,
         "health_status": health(status),
     }
     return card if status is None else card | msgspec.structs.asdict(status)

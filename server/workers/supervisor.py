@@ -68,6 +68,7 @@ class Supervisor:
         memory: Memory = NO_BOUNDS,
         on_peak: Callable[[str, int], None] = lambda backend_id, size_bytes: None,
         read_gpus: Callable[[], ByGroup] = dict,
+        on_load: Callable[[BackendSpec, float], None] = lambda spec, load_s: None,
     ) -> None:
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._start_clock = time.monotonic()
@@ -75,6 +76,7 @@ class Supervisor:
             specs, policy or RestartPolicy(), random.random, self._start_clock, memory=memory
         )
         self._on_peak = on_peak
+        self._on_load = on_load
         self.feed = Feed(self._states)
         self._plan_launch = plan_launch
         self._timeouts = timeouts or Timeouts()
@@ -190,6 +192,7 @@ class Supervisor:
 
     def on_ready(self, worker: WorkerProcess, frame: Ready) -> None:
         log_event("worker.ready", backend=worker.spec.id, load_s=round(frame.load_s, 1))
+        self._on_load(worker.spec, frame.load_s)
         now, backend_id = time.monotonic(), worker.spec.id
         self._apply(self._scheduler.on_ready(now, backend_id, frame.load_s, frame.sleep_levels))
 

@@ -75,6 +75,8 @@ class Surface:
             uploads=Spool(uploads, Settings().max_upload_bytes),
             estimates={"be_a": MemoryEstimate(300, 50)},
             remote=RemoteFiles((), max_bytes=1),
+            measurements=SimpleNamespace(known={"be_a": 500}),
+            load_times=SimpleNamespace(of=lambda specs: {"be_a": 2.5}),
         )
 
     def keep_files(self, files: FileStore, disk: DiskGuard, database: Database) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,22 +17,30 @@ Hearth = Callable[..., Result]
 
 
 @pytest.fixture
-def hearth(tmp_path: Path) -> Hearth:
-    """Runs a command; keyword arguments are further HEARTH_ settings."""
+def hearth_reading(tmp_path: Path) -> Hearth:
+    """As `hearth`, with what it reads from stdin as its first argument."""
 
-    def run(*arguments: str, **settings: str) -> Result:
+    def run(stdin: str, *arguments: str, **settings: str) -> Result:
         given = {"data_dir": str(tmp_path / "data"), "engines_dir": str(tmp_path / "engines")} | settings
         environment = {f"HEARTH_{name.upper()}": value for name, value in given.items()}
-        return CliRunner(env=environment).invoke(app, list(arguments))
+        return CliRunner(env=environment).invoke(app, list(arguments), input=stdin)
 
     return run
 
 
+@pytest.fixture
+def hearth(hearth_reading: Hearth) -> Hearth:
+    """Runs a command; keyword arguments are further HEARTH_ settings."""
+    return partial(hearth_reading, "")
+
+
 class FakeServer:
-    """Answers with what a test has set, and remembers what it was asked."""
+    """Answers with what a test has set, and remembers what it was asked. `answers` are those of single paths."""
 
     def __init__(self) -> None:
         self.answer: object = {}
+        self.answers: dict[str, object] = {}
+        self.sent: list[bytes] = []
         self.status = 200
         self.asked: list[tuple[str, str, str | None]] = []
         self.port = 0
@@ -44,7 +53,9 @@ def fake_server() -> Iterator[FakeServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             fake.asked.append((self.command, self.path, self.headers["Authorization"]))
-            content = fake.answer if isinstance(fake.answer, bytes) else json.dumps(fake.answer).encode()
+            fake.sent.append(self.rfile.read(int(self.headers["Content-Length"] or 0)))
+            answer = fake.answers.get(self.path.partition("?")[0], fake.answer)
+            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(fake.status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -28,15 +28,10 @@ def program(tmp_path: Path) -> Path:
     return file.parent
 
 
-@pytest.mark.parametrize("shell", ["bash", "fish"])
-def test_shell_completes_a_command(hearth: Hearth, program: Path, shell: str) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"no {shell}")
-    script = hearth("completion", shell).stdout
-    environment = os.environ | {"PATH": f"{program}:{os.environ['PATH']}"}
-
+def complete(shell: str, script: str, question: str, program: Path, **settings: str) -> str:
+    environment = os.environ | {"PATH": f"{program}:{os.environ['PATH']}"} | settings
     result = subprocess.run(
-        [shell, "-c", f"{script}\n{ASK[shell]}"],
+        [shell, "-c", f"{script}\n{question}"],
         env=environment,
         capture_output=True,
         text=True,
@@ -44,7 +39,27 @@ def test_shell_completes_a_command(hearth: Hearth, program: Path, shell: str) ->
         check=False,
     )
 
-    assert result.stdout.split()[:1] == ["bundle"], result.stderr
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish"])
+def test_shell_completes_a_command(hearth: Hearth, program: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
+    script = hearth("completion", shell).stdout
+
+    assert complete(shell, script, ASK[shell], program).split()[:1] == ["bundle"]
+
+
+def test_bash_completes_names_of_models(hearth: Hearth, program: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("frontends: [acme/chat, acme/code]\n")
+    script = hearth("completion", "bash").stdout
+    question = ASK["bash"].replace("engines b", "load acme/c")
+
+    found = complete("bash", script, question, program, HEARTH_MODELS_DIR=str(tmp_path))
+
+    assert found.split() == ["acme/chat", "acme/code"]
 
 
 def test_zsh_gets_a_script_of_its_own(hearth: Hearth) -> None:

@@ -60,9 +60,22 @@ def test_lines_are_left_as_they_are_with_json(hearth: Hearth, folder: Path) -> N
 def test_unknown_backend_is_refused_with_those_there_are(hearth: Hearth, folder: Path) -> None:
     (folder / "be_a.log").touch()
 
-    result = hearth("logs", "be_b")
+    result = hearth("logs", "other")
 
-    assert (result.exit_code, result.stderr) == (1, "hearth: no log of be_b; there are: be_a\n")
+    assert (result.exit_code, result.stderr) == (1, "hearth: no log of other; there are: be_a\n")
+
+
+def test_a_near_miss_is_told_what_was_meant(hearth: Hearth, folder: Path) -> None:
+    (folder / "be_a.log").touch()
+
+    assert hearth("logs", "be_aa").stderr == "hearth: no log of be_aa; did you mean be_a?\n"
+
+
+def test_a_model_goes_by_its_public_name(hearth: Hearth, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("frontends: [acme/chat]\n")
+    (folder / "be_a.log").write_text("hello\n")
+
+    assert hearth("logs", "acme/chat", models_dir=str(tmp_path)).stdout == "hello\n"
 
 
 @pytest.mark.parametrize("arguments", [["logs"], ["logs", "server"]])

@@ -13,7 +13,7 @@ from server.store import Store, StoreError, open_store
 from server.store.migrations import VERSIONS, StoreTooNewError, migrate
 from server.store.schema import metadata
 
-NEWEST = "0002"
+NEWEST = "0003"
 
 
 def revisions(store: Store) -> list[str]:
@@ -36,7 +36,7 @@ def make_old_store(url: str, version: int) -> None:
     """A store as versions before Alembic left it."""
     store = open_store(url)
     tables = ["batch_lines", "batches", "files", "idempotency_keys", "memory_peaks"]
-    later = tables if version == 1 else []
+    later = ["load_times", *(tables if version == 1 else [])]
     execute(
         store,
         "INSERT INTO api_keys (id, digest, name, permissions, created_at)"
@@ -100,10 +100,10 @@ def test_newer_store_of_the_own_scheme_is_refused_and_kept(store_url: str) -> No
         store,
         "DROP TABLE alembic_version",
         "CREATE TABLE schema_version (version INTEGER NOT NULL)",
-        "INSERT INTO schema_version VALUES (3)",
+        "INSERT INTO schema_version VALUES (99)",
     )
 
-    with pytest.raises(StoreError, match="schema 0003, this version knows up to"):
+    with pytest.raises(StoreError, match="schema 0099, this version knows up to"):
         open_store(store_url)
 
     assert "schema_version" in tables(store)
@@ -117,7 +117,7 @@ def test_revision_that_fails_leaves_the_store_as_it_was(store_url: str, tmp_path
     versions.mkdir()
     for path in VERSIONS.glob("0*.py"):
         (versions / path.name).write_text(path.read_text())
-    for number, ddl in ((3, "CREATE TABLE half (a INTEGER)"), (4, "CREATE TABLE half (a INTEGER)")):
+    for number, ddl in ((4, "CREATE TABLE half (a INTEGER)"), (5, "CREATE TABLE half (a INTEGER)")):
         (versions / f"000{number}_half.py").write_text(
             f"from alembic import op\nrevision = '000{number}'\ndown_revision = '000{number - 1}'\n\n"
             f"def upgrade():\n    op.execute('{ddl}')\n"
