@@ -66,7 +66,9 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         backends,
         launcher.plan,
         policy=RestartPolicy(max_deaths=settings.max_restarts),
-        timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
+        timeouts=Timeouts(
+            heartbeat_s=settings.heartbeat_timeout_s, load_heartbeat_s=settings.load_heartbeat_timeout_s
+        ),
         memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known),
         on_peak=measurements.tell,
     )

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
-from server.workers.actions import failed, overloaded, still_loading
+from server.workers.actions import failed, overloaded, restarting, still_loading
 from server.workers.backoff import DeathRecord, RestartPolicy
+from server.workers.ending import NOT_STARTED
 from server.workers.pacing import Pace
 from server.workers.status import WorkerState
 
@@ -49,6 +50,7 @@ class Record:
         self.is_wanted = False  # an operator wants it back once it has drained
         self.restarts = 0
         self.last_error: str | None = None
+        self.told_error = NOT_STARTED  # what clients may read of `last_error`
 
     def enter(self, state: WorkerState, now: float, detail: str | None = None) -> None:
         if state is not self.state:
@@ -124,8 +126,8 @@ class Record:
         if self.state is WorkerState.READY:
             return overloaded(len(self.leases), len(self.waiting))
         if self.state is WorkerState.FAILED:
-            return failed(max(1, math.ceil(self.not_before - now)))
-        return still_loading()
+            return failed(max(1, math.ceil(self.not_before - now)), self.told_error)
+        return still_loading() if self.last_error is None else restarting(self.told_error)
 
     @property
     def max_batch_waiting(self) -> int:

@@ -20,6 +20,7 @@ from server.workers.actions import (
 )
 from server.workers.admission import admit, cannot_fit
 from server.workers.backoff import RestartPolicy
+from server.workers.ending import NOT_STARTED
 from server.workers.ledger import NO_BOUNDS, Ledger, Memory
 from server.workers.record import Record
 from server.workers.status import WorkerState
@@ -153,9 +154,15 @@ class Scheduler:
         self.records[backend_id].is_doomed = True
 
     def on_exit(
-        self, now: float, backend_id: str, error: str | None, *, permanent: bool = False
+        self,
+        now: float,
+        backend_id: str,
+        error: str | None,
+        *,
+        permanent: bool = False,
+        told_error: str | None = None,
     ) -> list[Action]:
-        """The worker's process is gone; `error` is None after an orderly stop."""
+        """The worker's process is gone; `error` is None after an orderly stop, `told_error` what clients may read."""
         record = self.records[backend_id]
         for device in record.devices:
             self.ledger.release(device, backend_id)
@@ -167,10 +174,11 @@ class Scheduler:
             return again + self._load_queued(now)
         was_ready_s = now - record.since if record.state is WorkerState.READY else 0.0
         record.last_error = error
-        record.deaths.add(now, lived_ready_s=was_ready_s)
+        record.told_error = told_error or NOT_STARTED
+        record.deaths.add(now, error, lived_ready_s=was_ready_s)
         if permanent or record.deaths.is_hopeless:
             record.not_before = now + self._policy.failed_s
-            record.deaths.clear()
+            record.deaths.give_up()
             record.enter(WorkerState.FAILED, now, error)
             return self._refuse_waiting(record, record.refusal(now)) + self._load_queued(now)
         record.restarts += 1
@@ -230,7 +238,7 @@ class Scheduler:
         for record in admitted.impossible:
             refusal = cannot_fit(record, self.ledger)
             record.not_before = now + self._policy.failed_s
-            record.last_error = refusal.message
+            record.last_error = record.told_error = refusal.message
             record.enter(WorkerState.FAILED, now, refusal.message)
             actions += self._refuse_waiting(record, refusal)
         for eviction in admitted.evictions:

@@ -3,7 +3,8 @@
 Run as `python worker_script.py SCRIPT --socket PATH --lifeline FD`; SCRIPT is a `Script` in JSON. Some
 words of a request are orders instead of tokens:
 
-- `!die`: exit with status 9; `!hang`: no further token; `!release`: end the requests that hang;
+- `!die`: exit with status 9; `!dying`: say why and exit with status 5;
+  `!hang`: no further token; `!release`: end the requests that hang;
 - `!refuse`, `!late`: refuse the request, the latter after acceptance;
 - `!garbage`: send what is no frame; `!mute`: no frame ever again; `!stall`: report no progress;
 - `!fork`: start a child that outlives its parent and holds the socket; the token is its pid;
@@ -29,6 +30,7 @@ from engines.contract.frames import (
     Accepted,
     Cancel,
     Done,
+    Dying,
     Failed,
     FromWorker,
     Init,
@@ -150,6 +152,9 @@ class Worker:
         match word:
             case "!die":
                 os._exit(9)
+            case "!dying":
+                self.send(Dying("the device failed"))
+                os._exit(5)
             case "!hang":
                 self.hanging.append(start.id)
                 return None
