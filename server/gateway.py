@@ -14,9 +14,9 @@ from engines.contract.image import ImageProgress
 from engines.contract.requests import KINDS, Item, Request
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
-from server.caller import Caller
+from server.caller import Caller, Permission
 from server.capabilities import check_capabilities
-from server.errors import ServiceError
+from server.errors import FieldProblem, ServiceError
 from server.router import Router
 from server.running import RunningRequest, RunningRequests
 from server.telemetry import Metrics, request_id_var
@@ -110,7 +110,7 @@ class Gateway:
                     deadline.cancel()
                     stream.close()
         except EngineError as error:
-            raise ServiceError.from_engine(error) from error
+            raise self._outward(error, spec, caller) from error
         finally:
             self.running.end(running)
 
@@ -124,6 +124,14 @@ class Gateway:
     def batch_room(self, backend_id: str) -> int:
         """How many requests of batches a backend may run at once."""
         return self._supervisor.batch_room(backend_id)
+
+    def _outward(self, error: EngineError, spec: BackendSpec, caller: Caller) -> ServiceError:
+        """Those who manage models are told in full why a model cannot be had."""
+        failure = ServiceError.from_engine(error)
+        if error.code is ErrorCode.MODEL_UNAVAILABLE and caller.may(Permission.MODELS_MANAGE):
+            last_error = self._supervisor.health(spec.id).last_error
+            failure.details += (FieldProblem("model", last_error),) if last_error else ()
+        return failure
 
     def _cache_salt(self, caller: Caller) -> str:
         """Prompt caches are shared within a key, never between keys: none can time another's prompts."""

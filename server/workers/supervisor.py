@@ -23,6 +23,7 @@ from server.workers.admission import Plan, plan
 from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel
 from server.workers.feed import Feed
+from server.workers.health import BackendHealth, Outcome, check, health_of
 from server.workers.ledger import NO_BOUNDS, Memory
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
 from server.workers.record import Record
@@ -166,6 +167,18 @@ class Supervisor:
             self._memory = resident_bytes_by_group()  # one is younger than the last measurement
         return [self._status(record) for record in self._scheduler.records.values()]
 
+    def health(self, backend_id: str) -> BackendHealth:
+        """How the backend is doing. Raises KeyError for an unknown id."""
+        record = self._scheduler.records[backend_id]
+        return health_of(record, self._workers.get(backend_id), time.monotonic(), self._time)
+
+    async def probe(self, backend_id: str, limit_s: float) -> Outcome:
+        """Ask a ready model for a small answer; one that is not ready stays as it is."""
+        worker = self._workers.get(backend_id)
+        if worker is None or not self._scheduler.records[backend_id].is_serving:
+            return Outcome("not_ready")
+        return await check(worker, limit_s)
+
     def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
         log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
         state = PHASE_STATES[frame.phase]
@@ -181,7 +194,8 @@ class Supervisor:
 
     def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
         del self._workers[worker.spec.id]
-        self._apply(self._scheduler.on_exit(time.monotonic(), worker.spec.id, error, permanent=permanent))
+        now, told = time.monotonic(), worker.told_error
+        self._apply(self._scheduler.on_exit(now, worker.spec.id, error, permanent=permanent, told_error=told))
 
     def _apply(self, actions: list[Action]) -> None:
         pending = deque(actions)

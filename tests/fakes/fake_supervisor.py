@@ -3,6 +3,7 @@
 import datetime
 
 from server.workers.admission import Plan
+from server.workers.health import BackendHealth, Crashes, LastAnswer, Outcome, WorkerHealth
 from server.workers.ledger import Holding
 from server.workers.status import BackendStatus, DeviceStatus, WorkerState
 
@@ -27,12 +28,35 @@ class FakeSupervisor:
     def __init__(self, *states: BackendStatus) -> None:
         self.states = {state.backend_id: state for state in states}
         self.told: list[tuple[str, str]] = []
+        self.outcome = Outcome("answered", 0.25)
 
     def snapshot(self) -> list[BackendStatus]:
         return list(self.states.values())
 
     def state(self, backend_id: str) -> WorkerState:
         return self.states[backend_id].state
+
+    def health(self, backend_id: str) -> BackendHealth:
+        status = self.states[backend_id]
+        is_ready = status.state is WorkerState.READY
+        return BackendHealth(
+            backend_id,
+            is_ready,
+            status.state,
+            status.detail,
+            SINCE,
+            status.in_flight,
+            status.waiting,
+            status.restarts,
+            last_error=status.last_error,
+            last_answer=LastAnswer(SINCE, 1.5, 0.25, "request") if is_ready else None,
+            worker=WorkerHealth(123, 60.0, 0.5) if is_ready else None,
+            crashes=Crashes(2, 5, 300.0, False, None, SINCE, "ended by SIGKILL"),
+        )
+
+    async def probe(self, backend_id: str, limit_s: float) -> Outcome:
+        self.told.append((f"probe for {limit_s:g} s", backend_id))
+        return self.outcome
 
     def devices(self) -> list[DeviceStatus]:
         return [DeviceStatus("cpu", 1000, 400, ("be_b",), (Holding("be_a", 400, is_measured=True),))]
