@@ -1,4 +1,4 @@
-"""GET /v1/backends, GET /v1/backends/{backend_id}/health and /plan, POST .../load, /stop, /pin and /unpin:
+"""GET /v1/backends, GET /v1/backends/{backend_id}/health and /plan, POST .../load, /stop, /sleep, /pin, /unpin:
 for those who manage models.
 """
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import BackendSpec
 from server.caller import Permission
-from server.deps import Services, backend_states, request_id, require, services
+from server.deps import Services, backend_states, put_to_sleep, request_id, require, services
 from server.envelope import Json, success
 from server.errors import ServiceError
 from server.wire.health_answer import MAX_PROBE_S, PROBE_S, health_answer
@@ -46,6 +46,17 @@ async def stop_backend(request: Request, backend_id: _BackendId) -> Json:
     """Let running requests end, then end the worker. Answers at once. Needs `models:manage`."""
     hub, spec = _managed(request, backend_id)
     hub.supervisor.stop(spec.id)
+    return _accepted(request, hub, spec)
+
+
+@router.post("/v1/backends/{backend_id}/sleep", status_code=202)
+async def sleep_backend(request: Request, backend_id: _BackendId) -> Json:
+    """Let running requests end, then let the worker fall asleep; the next request wakes it. Answers at once.
+
+    409 if it is not ready or cannot sleep. Needs `models:manage`.
+    """
+    hub, spec = _managed(request, backend_id)
+    put_to_sleep(hub, spec)
     return _accepted(request, hub, spec)
 
 

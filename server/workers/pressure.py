@@ -1,7 +1,7 @@
 """What to do about a device on which models hold more than they may. Pure.
 
 The rule, to be read by people. A model that holds more than it was granted, because it was reckoned too small, grew or
-lied, goes first: its restart gives back what it took. If it is in use it is told, and restarted at its next idle moment.
+lied, goes first: its restart gives back what it took. In use it is told, and restarted at its next idle moment.
 What is missing besides is taken from models that nobody uses, as when room is made for a load; if all of them are not
 enough they go nevertheless. Models that keep to their grants and are in use are left alone. Far beyond the budget the
 one that took most is killed, before the system kills somebody else.
