@@ -48,7 +48,7 @@ from server.store.database import Database
 from server.telemetry import Metrics
 from server.webhooks import WebhookSender
 from server.workers.backoff import RestartPolicy
-from server.workers.devices import read_memory
+from server.workers.devices import read_free, read_memory
 from server.workers.launch import Launcher
 from server.workers.process import Timeouts
 from server.workers.supervisor import Supervisor
@@ -70,6 +70,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
             heartbeat_s=settings.heartbeat_timeout_s, load_heartbeat_s=settings.load_heartbeat_timeout_s
         ),
         memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known),
+        read_free=read_free,
         on_peak=measurements.tell,
     )
     database = Database(keys.store, on_commit=metrics.count_commit)

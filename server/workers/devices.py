@@ -1,7 +1,9 @@
 """The devices of this machine with their budgets, and which of them a backend is for. Reads hardware once."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from engines.contract.engine import MemoryEstimate
 from engines.contract.spec import BackendSpec
@@ -41,6 +43,16 @@ def read_memory(
         host_bytes=GPU_PROCESS_BYTES,
         sleep_budget=int(budgets[CPU] * SLEEPERS_SHARE) if sleep_budget is None else sleep_budget,
     )
+
+
+def read_free(gpus: Callable[[], list[Gpu]] = read_gpus) -> dict[str, int]:
+    """What is free of each device now, for whomever. Blocks for milliseconds."""
+    free = {f"cuda:{gpu.number}": gpu.free_bytes for gpu in gpus()}
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        available = next(line for line in lines if line.startswith("MemAvailable:"))
+        free[CPU] = int(available.split()[1]) * 1024
+    return free
 
 
 def ram_budget(total_bytes: int) -> int:

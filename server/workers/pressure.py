@@ -7,11 +7,15 @@ enough they go nevertheless. Models that keep to their grants and are in use are
 one that took most is killed, before the system kills somebody else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
 from server.workers.eviction import Resident, choose_victims
+from server.workers.ladder import freed_bytes
+from server.workers.ledger import Ledger
+from server.workers.record import Record
+from server.workers.status import WorkerState
 
 TOLERATED_SHARE = 0.1  # of its grant that a model may hold besides
 TOLERATED_BYTES = 64 * 1024**2
@@ -27,7 +31,7 @@ class Tenant(msgspec.Struct, frozen=True):
     idle_s: float | None
     is_pinned: bool = False
     priority: int = 0
-    load_s: float | None = None
+    return_s: float | None = None
 
     @property
     def excess_bytes(self) -> int:
@@ -50,13 +54,6 @@ class Relief(msgspec.Struct, frozen=True):
     kill: tuple[str, ...] = ()
 
 
-def usable_bytes(budget_bytes: int, held_bytes: int, free_bytes: int, spared_bytes: int) -> int:
-    """The budget of a device of which others took a part: never more than what models really hold there and what is
-    really free, less what is spared for everybody else.
-    """
-    return max(0, min(budget_bytes, held_bytes + free_bytes - spared_bytes))
-
-
 def relieve(used_bytes: int, leaving_bytes: int, budget_bytes: int, tenants: Iterable[Tenant]) -> Relief:
     """`used_bytes` is what all models hold or were granted, those that come up or go included; of that `leaving_bytes`
     become free by themselves. Nothing is done while the rest fits.
@@ -77,11 +74,44 @@ def relieve(used_bytes: int, leaving_bytes: int, budget_bytes: int, tenants: Ite
     return Relief(_ids(restart), evict, _ids(warn), _ids(kill))
 
 
+def find_relief(device: str, records: Collection[Record], ledger: Ledger, now: float) -> Relief:
+    """`relieve` for what records and ledger say of a device."""
+    used, budget = ledger.used_bytes(device), ledger.budgets.get(device)
+    if budget is None or used <= budget:
+        return Relief()
+    leaving = sum(_leaving_bytes(record, device, ledger) for record in records)
+    return relieve(used, leaving, budget, [_tenant(r, device, ledger, now) for r in records if _is_tenant(r)])
+
+
+def _is_tenant(record: Record) -> bool:
+    return record.is_serving or record.state is WorkerState.ASLEEP
+
+
+def _tenant(record: Record, device: str, ledger: Ledger, now: float) -> Tenant:
+    held = ledger.held_bytes(device, record.spec.id)
+    return Tenant(
+        record.spec.id,
+        held,
+        record.granted.get(device, held),
+        record.idle_s(now),
+        is_pinned=record.is_pinned,
+        priority=record.spec.priority,
+        return_s=record.load_s,
+    )
+
+
+def _leaving_bytes(record: Record, device: str, ledger: Ledger) -> int:
+    if record.state is WorkerState.FALLING_ASLEEP:
+        return freed_bytes(record, device, ledger, record.fall)
+    is_leaving = record.state is WorkerState.DRAINING or record.is_doomed
+    return ledger.held_bytes(device, record.spec.id) if is_leaving else 0
+
+
 def _evictions(missing_bytes: int, tenants: list[Tenant]) -> tuple[str, ...]:
     if missing_bytes <= 0:
         return ()
     residents = [
-        Resident(t.backend_id, t.held_bytes, t.idle_s, t.is_pinned, t.priority, t.load_s) for t in tenants
+        Resident(t.backend_id, t.held_bytes, t.idle_s, t.is_pinned, t.priority, t.return_s) for t in tenants
     ]
     chosen = choose_victims(missing_bytes, residents)
     if chosen is not None:

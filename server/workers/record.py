@@ -40,6 +40,8 @@ class Record:
         self.spec = spec
         self.devices = devices  # that it computes on; a worker on a GPU takes memory of the host besides
         self.needs = {CPU: host_bytes} | dict.fromkeys(devices, need_bytes)  # reckoned, after a load measured
+        self.granted: dict[str, int] = {}  # of each device, by its last load or wake
+        self.is_warned = False  # holds so much more than that that it is to be restarted when idle
         self.is_measured = False
         self.queued_at: float | None = None  # since when it waits for its turn to load or to wake
         self.is_held_up = False  # queued, and waits for another load or for memory, not for a time

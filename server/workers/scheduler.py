@@ -63,7 +63,8 @@ class Scheduler:
             return []
         if not record.leases and record.state in (WorkerState.DRAINING, WorkerState.FALLING_ASLEEP):
             return [self._moves.take_down(record)]
-        return self._moves.leases.serve(record, now) + self._moves.load_queued(now)
+        relief = self._moves.relieve(now) if record.is_warned else []
+        return relief + self._moves.leases.serve(record, now) + self._moves.load_queued(now)
 
     def on_load(self, now: float, backend_id: str) -> list[Action]:
         """An operator wants the backend up, even if it has failed a moment ago."""
@@ -153,8 +154,15 @@ class Scheduler:
                 self.ledger.measure(device, backend_id, size_bytes)
         if record.state is WorkerState.READY:
             before = record.needs if record.is_measured else {}
-            record.needs |= {device: max(size, before.get(device, 0)) for device, size in sizes.items()}
+            for device, size_bytes in sizes.items():
+                need = min(size_bytes, self.ledger.budgets.get(device, size_bytes))  # a leak is not a need
+                record.needs[device] = max(need, before.get(device, 0))
             record.is_measured = True
+        return self._moves.relieve(now) + self._moves.load_queued(now)
+
+    def on_free(self, now: float, free: Mapping[str, int]) -> list[Action]:
+        """So much of each device is really free: other programs take memory and give it back."""
+        self.ledger.free = free
         return self._moves.load_queued(now)
 
     def on_pin(self, now: float, backend_id: str, is_pinned: bool) -> list[Action]:

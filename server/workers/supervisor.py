@@ -11,7 +11,7 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from engines.contract.errors import EngineError
 from engines.contract.frames import Asleep, Awake, Progress, Ready
@@ -64,6 +64,7 @@ class Supervisor:
         policy: RestartPolicy | None = None,
         timeouts: Timeouts | None = None,
         memory: Memory = NO_BOUNDS,
+        read_free: Callable[[], Mapping[str, int]] = dict,
         on_peak: Callable[[str, int], None] = lambda backend_id, size_bytes: None,
     ) -> None:
         self._started_at = datetime.datetime.now(datetime.UTC)
@@ -71,6 +72,7 @@ class Supervisor:
         self._scheduler = Scheduler(
             specs, policy or RestartPolicy(), random.random, self._start_clock, memory=memory
         )
+        self._read_free = read_free
         self._on_peak = on_peak
         self.feed = Feed(self._states)
         self._plan_launch = plan_launch
@@ -143,7 +145,12 @@ class Supervisor:
         ledger = self._scheduler.ledger
         return [
             DeviceStatus(
-                name, budget, ledger.used_bytes(name), self._waiting_for(name), tuple(ledger.holdings(name))
+                name,
+                budget,
+                ledger.used_bytes(name),
+                self._waiting_for(name),
+                tuple(ledger.holdings(name)),
+                max(0, ledger.free_bytes(name)),
             )
             for name, budget in ledger.budgets.items()
         ]
@@ -281,8 +288,12 @@ class Supervisor:
         self._apply(self._scheduler.on_tick(time.monotonic()))
 
     async def _measure(self) -> None:
-        """Tell the scheduler what every worker holds. The system is read in a thread: it takes milliseconds."""
+        """Tell the scheduler what is free and what every worker holds. The system is read in a thread: it takes
+        milliseconds.
+        """
         while True:
+            free = await asyncio.to_thread(self._read_free)
+            self._apply(self._scheduler.on_free(time.monotonic(), free))
             if self._workers:
                 self._memory = await asyncio.to_thread(memory_by_group)
                 for backend_id, worker in list(self._workers.items()):

@@ -71,6 +71,14 @@ def load(server: RunningServer, name: str) -> None:
         client.post(f"/v1/backends/be_{name}/load").raise_for_status()
 
 
+def held_bytes(server: RunningServer, name: str) -> int:
+    """Of the host's memory, as measured; 0 before that."""
+    with server.client() as client:
+        devices = client.get("/v1/devices").raise_for_status().json()["data"]["items"]
+    held = [one for device in devices if device["device"] == "cpu" for one in device["holdings"]]
+    return sum(one["size_bytes"] for one in held if one["backend_id"] == f"be_{name}" and one["is_measured"])
+
+
 def failure(lines: list[str]) -> dict[str, object]:
     """The error that a stream ended with, in its own frame."""
     assert (lines[-3], lines[-1]) == ("event: error", "data: [DONE]")
@@ -253,18 +261,11 @@ def test_failed_device_restarts_the_worker_and_is_named(server: RunningServer) -
 def test_ledger_follows_what_the_system_says_of_a_worker_that_lies(server: RunningServer) -> None:
     """It told of 1 MiB, and took 300: what others may have is what is really left."""
 
-    def held() -> int:
-        with server.client() as client:
-            (cpu,) = [d for d in client.get("/v1/devices").json()["data"]["items"] if d["device"] == "cpu"]
-        return sum(
-            h["size_bytes"] for h in cpu["holdings"] if h["backend_id"] == "be_lying" and h["is_measured"]
-        )
-
     ask(server, "lying").raise_for_status()
-    wait_for("the measurement", lambda: held() > 300 * 1024**2)
+    wait_for("the measurement", lambda: held_bytes(server, "lying") > 300 * 1024**2)
     ask(server, "lying", "!grow:200").raise_for_status()
 
-    wait_for("the growth", lambda: held() > 500 * 1024**2)
+    wait_for("the growth", lambda: held_bytes(server, "lying") > 500 * 1024**2)
 
 
 def test_nothing_is_left_over(start_fake: StartServer) -> None:
@@ -278,3 +279,54 @@ def test_nothing_is_left_over(start_fake: StartServer) -> None:
     server.process.wait(timeout=60)
 
     wait_for("the end of the group", lambda: process_group(pid) == [])
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A machine of 1 GiB, of which a load is granted 600 MiB; what a fake engine then holds is some 40."""
+    backends = {"steady": "{}", "resting": "{}", "working": SLOW, "bursting": SLOW}
+    budget = {"ram_budget_bytes": str(1024**3)}
+    with running_fake(tmp_path_factory.mktemp("narrow"), backends, **budget) as running:
+        yield running
+
+
+def test_idle_worker_that_outgrew_the_device_is_stopped_and_no_other(narrow: RunningServer) -> None:
+    ask(narrow, "steady").raise_for_status()
+    wait_for("the measurement", lambda: 0 < held_bytes(narrow, "steady") < 500 * 1024**2)
+    ask(narrow, "resting").raise_for_status()
+    pid = pid_of(narrow, "steady")
+
+    ask(narrow, "resting", "!grow:1100").raise_for_status()
+    wait_for("its stop", lambda: state_of(narrow, "resting") == "stopped")
+
+    assert narrow.backend("be_resting")["evictions"] == {"pressure": 1}
+    assert pid_of(narrow, "steady") == pid
+    assert ask(narrow, "resting").status_code == 200
+
+
+def test_busy_worker_that_outgrew_the_device_is_told_and_ends_its_request_first(
+    narrow: RunningServer,
+) -> None:
+    ask(narrow, "working").raise_for_status()
+    body = chat_body("fake/working", stream=True, prompt="!grow:1100 " + "word " * 100)
+    with narrow.client() as client, client.stream("POST", CHAT, json=body) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+
+        wait_for("the warning", lambda: "restarts when idle" in str(narrow.backend("be_working")["detail"]))
+        rest = [line for line in lines if line]
+
+    assert not any(line.startswith("event: error") for line in rest)
+    wait_for("its stop", lambda: state_of(narrow, "working") == "stopped")
+    assert narrow.backend("be_working")["evictions"] == {"pressure": 1}
+
+
+def test_worker_far_beyond_the_device_is_killed(narrow: RunningServer) -> None:
+    ask(narrow, "bursting").raise_for_status()
+    body = chat_body("fake/bursting", stream=True, prompt="!grow:1500 " + "word " * 400)
+    with narrow.client() as client, client.stream("POST", CHAT, json=body) as answer:
+        lines = [line for line in answer.iter_lines() if line]
+
+    assert failure(lines)["code"] == "BACKEND_ERROR"
+    wait_for("its end", lambda: "was granted 0.59 GiB" in str(last_reason(narrow, "bursting")))
+    assert ask(narrow, "bursting").status_code == 200

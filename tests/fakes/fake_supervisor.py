@@ -59,7 +59,7 @@ class FakeSupervisor:
         return self.outcome
 
     def devices(self) -> list[DeviceStatus]:
-        return [DeviceStatus("cpu", 1000, 400, ("be_b",), (Holding("be_a", 400, is_measured=True),))]
+        return [DeviceStatus("cpu", 1000, 400, ("be_b",), (Holding("be_a", 400, is_measured=True),), 600)]
 
     def plan(self, backend_id: str) -> Plan:
         return Plan(backend_id, "evicts", ("cpu",), 500, True, ("be_b",))

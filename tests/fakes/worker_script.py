@@ -21,7 +21,7 @@ from typing import Literal
 
 import msgspec
 
-from engines.contract.chat import ChatRequest, Delta
+from engines.contract.chat import ChatRequest, Delta, GenerateRequest
 from engines.contract.codec import encode
 from engines.contract.engine import EngineStats
 from engines.contract.errors import ErrorCode
@@ -43,6 +43,7 @@ from engines.contract.frames import (
     Stats,
     ToWorker,
 )
+from engines.contract.requests import Request
 from engines.contract.types import Usage
 
 STATS_EVERY_S = 0.05
@@ -132,8 +133,7 @@ class Worker:
         self.is_mute = self.script.mute_after_ready
 
     def answer(self, start: Start) -> None:
-        assert isinstance(start.request, ChatRequest)
-        words = (start.request.messages[-1].content or "").split()
+        words = text_of(start.request).split()
         if "!refuse" in words:
             self.send(Failed(start.id, ErrorCode.VALIDATION_ERROR, "told to refuse", "messages"))
             return
@@ -148,7 +148,6 @@ class Worker:
 
     def token(self, start: Start, word: str) -> str | None:  # noqa: C901 one case an order
         """The token that `word` stands for; None if the request goes no further."""
-        assert isinstance(start.request, ChatRequest)
         match word:
             case "!die":
                 os._exit(9)
@@ -176,8 +175,17 @@ class Worker:
             case "!cancels":
                 return str(self.num_cancels)
             case "!salt":
+                assert isinstance(start.request, ChatRequest)
                 return str(start.request.cache_salt)
         return word
+
+
+def text_of(request: Request) -> str:
+    """The last message, or the first prompt."""
+    if isinstance(request, GenerateRequest):
+        return str(request.prompts[0])
+    assert isinstance(request, ChatRequest)
+    return request.messages[-1].content or ""
 
 
 def fork_child() -> int:
