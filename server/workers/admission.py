@@ -29,7 +29,7 @@ class Eviction(NamedTuple):
 class Admitted(NamedTuple):
     """`details` says of each backend that goes on waiting what for; `look_again_at` when time alone may change that."""
 
-    starts: list[Record]
+    start: Record | None
     evictions: list[Eviction]
     impossible: list[Record]
     details: dict[str, str]
@@ -37,8 +37,11 @@ class Admitted(NamedTuple):
 
 
 def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
-    """What to do now about every backend that is queued, to load or to wake, and due."""
-    found = Admitted([], [], [], {}, None)
+    """What to do now about every backend that is queued, to load or to wake, and due.
+
+    Ends with the first that begins or that displaces others: it is to be asked again, when the ledger shows that.
+    """
+    found = Admitted(None, [], [], {}, None)
     taken = busy_devices(records)
     due = [(r.queued_at, r) for r in records if r.queued_at is not None and r.not_before <= now]
     for place, (_, record) in enumerate(sorted(due, key=lambda pair: pair[0]), start=1):
@@ -48,10 +51,11 @@ def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
             found.details[record.spec.id] = f"waits for its turn to load, place {place}"
         elif is_short(record, ledger):
             found = make_room(record, records, ledger, now, found)
+            if found.evictions:
+                return found
             taken.update(record.devices)
         else:
-            found.starts.append(record)
-            taken.update(record.devices)
+            return found._replace(start=record)
     return found
 
 
@@ -153,7 +157,7 @@ def _resident(
     return Resident(
         record.spec.id,
         freed_bytes(record, device, ledger, fall),
-        idle_s if idle_s is not None and idle_s >= patience_s else None,
+        idle_s if record.last_used_at + patience_s <= now else None,
         is_pinned=record.is_pinned,
         priority=record.spec.priority,
         return_s=_return_s(record, fall),
@@ -174,8 +178,8 @@ def _return_s(record: Record, fall: Fall | None) -> float | None:
 
 def _next_look(records: Iterable[Record], now: float) -> float | None:
     """When a model that is idle now has been so for long enough to give way to a batch."""
-    idle = [idle_s for r in records if (idle_s := r.idle_s(now)) is not None and idle_s < BATCH_PATIENCE_S]
-    return now + BATCH_PATIENCE_S - max(idle) if idle else None
+    times = [r.last_used_at + BATCH_PATIENCE_S for r in records if r.idle_s(now) is not None]
+    return min((time for time in times if time > now), default=None)
 
 
 def _shortage(record: Record, device: str, ledger: Ledger) -> str:

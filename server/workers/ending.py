@@ -1,49 +1,54 @@
-"""Why a worker ended: in full for those who manage models, and in words that every client may read. Pure."""
+"""Ends a process group and sees that nobody of it is left, because memory is free only then."""
 
+import asyncio
+import contextlib
+import os
 import signal
+from collections.abc import Callable, Mapping
 
-from engines.contract.frames import LoadFailed
+from server.workers.proc import members
 
-NOT_STARTED = "its process could not be started"
-NOT_LOADED = "it could not be loaded"
-NOT_WOKEN = "it could not be woken"
+POLL_S = 0.02
+Members = Callable[[int], Mapping[int, str]]
 
 
-class LastWords:
-    """What is known of one worker's end; the first of these that is set counts.
+async def end_group(group_id: int, timeout_s: float, *, members_of: Members = members) -> Mapping[int, str]:
+    """Kill every process of the group until none is left; returns those that survived `timeout_s`, by id.
 
-    `load_failure` and `lost_residency` are an engine's words for its operator, and may name files; the others are ours:
-    `illness` is why the worker gave itself up, `kill_reason` why it was killed.
+    A process survives SIGKILL only inside a call of the kernel that does not return, as of a driver that hangs.
     """
-
-    def __init__(self) -> None:
-        self.load_failure: LoadFailed | None = None
-        self.lost_residency: str | None = None
-        self.illness: str | None = None
-        self.kill_reason: str | None = None
-
-    @property
-    def is_permanent(self) -> bool:
-        return self.load_failure is not None and self.load_failure.permanent
-
-    def reason(self, status: int, *, is_asked: bool) -> str | None:
-        """`status` as asyncio tells it. None: it ended in order, because it was asked to (`is_asked`)."""
-        if self.load_failure is not None:
-            return self.load_failure.message
-        words = self.lost_residency or self.illness or self.kill_reason
-        if words is not None or is_asked:
-            return words
-        return f"ended by {_signal_name(-status)}" if status < 0 else f"ended with exit status {status}"
-
-    def told(self, reason: str | None) -> str | None:
-        """What clients may read instead of `reason`."""
-        if self.load_failure is not None:
-            return NOT_LOADED
-        return reason if self.lost_residency is None else NOT_WOKEN
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        kill_group(group_id)
+        left = await asyncio.to_thread(members_of, group_id)
+        if not left or asyncio.get_running_loop().time() >= deadline:
+            return left
+        await asyncio.sleep(POLL_S)
 
 
-def _signal_name(number: int) -> str:
+async def wait_for_survivors(group_id: int, poll_s: float, *, members_of: Members = members) -> None:
+    """Until the last of them is gone, however long that takes."""
+    while await asyncio.to_thread(members_of, group_id):  # noqa: ASYNC110 the system tells no event
+        await asyncio.sleep(poll_s)
+
+
+def kill_group(group_id: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group_id, signal.SIGKILL)
+
+
+def name_them(survivors: Mapping[int, str]) -> str:
+    """For people: which processes outlived SIGKILL."""
+    return ", ".join(f"{name} ({process_id})" for process_id, name in sorted(survivors.items()))
+
+
+def describe_exit(status: int | None) -> str:
+    """`status` as asyncio tells it; None of a process that survived."""
+    if status is None:
+        return "could not be ended"
+    if status >= 0:
+        return f"ended with exit status {status}"
     try:
-        return signal.Signals(number).name
+        return f"ended by {signal.Signals(-status).name}"
     except ValueError:  # most real-time signals have no name
-        return f"signal {number}"
+        return f"ended by signal {-status}"

@@ -8,7 +8,7 @@ from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
 from server.workers.actions import failed, overloaded, restarting, still_loading
 from server.workers.backoff import DeathRecord, RestartPolicy
-from server.workers.ending import NOT_STARTED
+from server.workers.last_words import NOT_STARTED
 from server.workers.ledger import CPU
 from server.workers.pacing import Pace
 from server.workers.status import WorkerState

@@ -9,8 +9,8 @@ from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
 from server.workers.actions import Action, Refuse, StopWorker, shutting_down, stopped
 from server.workers.backoff import RestartPolicy
-from server.workers.ending import NOT_STARTED
 from server.workers.ladder import gave_too_little
+from server.workers.last_words import NOT_STARTED
 from server.workers.ledger import NO_BOUNDS, Ledger, Memory, gib
 from server.workers.moves import Moves
 from server.workers.record import Record
@@ -43,6 +43,7 @@ class Scheduler:
             )
             for spec in specs
         }
+        self._survivors: dict[int, str] = {}  # process group -> its name in the ledger
         self._moves = Moves(self.records, self.ledger, policy)
 
     def on_request(
@@ -134,6 +135,8 @@ class Scheduler:
         if record.state is not WorkerState.WAKING or record.is_doomed:
             return []
         record.wake_s = wake_s
+        for device, need in record.needs.items():  # weights have left the host's memory
+            self.ledger.grant(device, backend_id, need)
         return self._moves.become_ready(record, now)
 
     def on_sleep_refused(self, now: float, backend_id: str, reason: str) -> list[Action]:
@@ -214,6 +217,18 @@ class Scheduler:
         record.restarts += 1
         record.not_before = now + record.deaths.delay_s(self._jitter())
         record.enter(WorkerState.QUEUED, now, f"restarting after: {error}")
+        return self._moves.load_queued(now)
+
+    def on_survivors(self, backend_id: str, group_id: int, names: str) -> None:
+        """Processes of the backend's worker outlive it. What it held stays held, by them."""
+        holder = self._survivors[group_id] = f"{backend_id}: {names}"
+        for device in self.records[backend_id].needs:
+            self.ledger.grant(device, holder, self.ledger.held_bytes(device, backend_id))
+
+    def on_survivors_gone(self, now: float, group_id: int) -> list[Action]:
+        holder = self._survivors.pop(group_id)
+        for device in self.ledger.devices:
+            self.ledger.release(device, holder)
         return self._moves.load_queued(now)
 
     def on_drain(self, now: float) -> list[Action]:
