@@ -23,6 +23,7 @@ from engines.contract.speech import AudioChunk, SpeechRequest
 from engines.contract.transcribe import AudioFile, TranscribeRequest, TranscriptInfo
 from engines.contract.types import Modality, Priority
 from server.workers.channel import Channel
+from server.workers.voice import RATE_HZ, voice
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREETINGS = ("Hello there.", "Привет.", "你好。", "こんにちは。", "안녕하세요.", "مرحبا.", "नमस्ते।")
@@ -83,17 +84,16 @@ async def _probes(spec: BackendSpec) -> AsyncIterator[Sequence[Probe]]:
     probes = [_SPEAKING] if spec.capabilities.synthesize else []
     with tempfile.TemporaryDirectory() as folder:
         if spec.capabilities.transcribe:
-            silence = await asyncio.to_thread(_write_silence, Path(folder))
-            probes.append(Probe((TranscribeRequest(silence),), _is_heard))
+            sound = await asyncio.to_thread(_write_voice, Path(folder))
+            probes.append(Probe((TranscribeRequest(sound),), _is_heard))
         yield probes
 
 
-def _write_silence(folder: Path) -> AudioFile:
-    """One second: heard, decoded and looked through, though it says nothing."""
-    path = folder / "silence.wav"
+def _write_voice(folder: Path) -> AudioFile:
+    path = folder / "voice.wav"
     with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 16000, 0, "NONE", ""))
-        file.writeframes(bytes(2 * 16000))
+        file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
+        file.writeframes(voice())
     return AudioFile(str(path), path.stat().st_size)
 
 
