@@ -2,14 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from engines.contract.engine import MemoryEstimate
 from engines.contract.spec import BackendSpec
+from server.nvml import Gpu, read_gpus
 from server.settings import Settings
 from server.workers.ledger import CPU, GIB, GPU_PROCESS_BYTES, PROCESS_BYTES, Memory
-from server.workers.nvml import Gpu, read_gpus
 
 LEAST_SPARED_BYTES = 2 * GIB
 SPARED_SHARE = 0.1
@@ -22,14 +24,13 @@ def read_memory(
     *,
     estimates: Mapping[str, MemoryEstimate],
     measured: Mapping[str, int],
-    gpus: Callable[[], list[Gpu]] = read_gpus,
+    gpus: Sequence[Gpu],
     ram_bytes: Callable[[], int] = lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
 ) -> Memory:
     """For the scheduler. What was measured of a backend counts more than what its engine reckons."""
-    found = gpus()
-    budgets = {f"cuda:{gpu.number}": int(gpu.total_bytes * settings.gpu_memory_share) for gpu in found}
+    budgets = {f"cuda:{gpu.number}": int(gpu.total_bytes * settings.gpu_memory_share) for gpu in gpus}
     budgets[CPU] = settings.ram_budget_bytes or ram_budget(ram_bytes())
-    has_gpu = bool(found)
+    has_gpu = bool(gpus)
     needs = {
         spec.id: measured.get(spec.id)
         or need_bytes(estimates.get(spec.id), devices_of(spec, has_gpu=has_gpu))
@@ -54,6 +55,16 @@ def read_free(gpus: Callable[[], list[Gpu]] = read_gpus) -> dict[str, int]:
         available = next(line for line in lines if line.startswith("MemAvailable:"))
         free[CPU] = int(available.split()[1]) * 1024
     return free
+
+
+def settled(specs: Iterable[BackendSpec], *, has_gpu: bool) -> list[BackendSpec]:
+    """The specs with `auto` replaced by what it means on this machine."""
+    return [
+        msgspec.structs.replace(spec, device=devices_of(spec, has_gpu=has_gpu)[0])
+        if spec.device == "auto"
+        else spec
+        for spec in specs
+    ]
 
 
 def ram_budget(total_bytes: int) -> int:

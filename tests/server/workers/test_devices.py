@@ -1,7 +1,7 @@
 """What the machine says of its devices."""
 
+from server.nvml import Gpu
 from server.workers.devices import read_free
-from server.workers.nvml import Gpu
 
 
 def test_free_memory_is_that_of_the_machine_and_of_every_gpu() -> None:
