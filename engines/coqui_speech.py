@@ -68,8 +68,7 @@ class Engine:
         return await self._loaded().speak(request, priority)
 
     async def check_health(self) -> None:
-        if (failure := self._loaded().failure) is not None:
-            raise EngineError(ErrorCode.BACKEND_ERROR, failure)
+        self._loaded().check_health()
 
     def stats(self) -> EngineStats:
         return self._loaded().stats()

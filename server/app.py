@@ -50,7 +50,7 @@ from server.store.database import Database
 from server.telemetry import Metrics
 from server.webhooks import WebhookSender
 from server.workers.backoff import RestartPolicy
-from server.workers.devices import read_memory, settled
+from server.workers.devices import read_free, read_memory, settled
 from server.workers.gpu_memory import gpu_bytes_by_group
 from server.workers.launch import Launcher
 from server.workers.process import Timeouts
@@ -71,8 +71,11 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         backends,
         launcher.plan,
         policy=RestartPolicy(max_deaths=settings.max_restarts),
-        timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
+        timeouts=Timeouts(
+            heartbeat_s=settings.heartbeat_timeout_s, load_heartbeat_s=settings.load_heartbeat_timeout_s
+        ),
         memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known, gpus=gpus),
+        read_free=read_free,
         on_peak=measurements.tell,
         read_gpus=gpu_bytes_by_group if gpus else dict,
         on_load=load_times.tell,

@@ -24,7 +24,9 @@ class Caller(msgspec.Struct, frozen=True):
     models: frozenset[str] | None = None
 
     def may(self, permission: Permission) -> bool:
-        return permission in self.permissions
+        """Whoever may see everything of the server may also manage its models."""
+        is_implied = permission is Permission.MODELS_MANAGE and Permission.ADMIN_ACCESS in self.permissions
+        return permission in self.permissions or is_implied
 
     def may_use_model(self, slug: str) -> bool:
         return self.models is None or slug in self.models

@@ -13,9 +13,9 @@ from engines.contract.image import ImageProgress
 from engines.contract.requests import KINDS, Item, Request
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
-from server.caller import Caller
+from server.caller import Caller, Permission
 from server.capabilities import check_capabilities
-from server.errors import ServiceError
+from server.errors import FieldProblem, ServiceError
 from server.placing import Accepted, Order, accepted, accepted_by_one
 from server.replicas import joint_batch_room, joint_state
 from server.router import Replicas, Router
@@ -101,7 +101,7 @@ class Gateway:
                 yield call
                 self._observe(call, running.begun_at, stream.usage)
         except EngineError as error:
-            raise ServiceError.from_engine(error) from error
+            raise self._outward(error, replicas, caller) from error
         finally:
             self.running.end(running)
 
@@ -122,6 +122,14 @@ class Gateway:
         """How many requests of batches a backend and its replicas may run at once."""
         replicas = self._router.replicas_of(backend_id)
         return joint_batch_room([self._supervisor.occupancy(one.id) for one in replicas])
+
+    def _outward(self, error: EngineError, replicas: Replicas, caller: Caller) -> ServiceError:
+        """Those who manage models are told in full why a model cannot be had."""
+        failure = ServiceError.from_engine(error)
+        if error.code is ErrorCode.MODEL_UNAVAILABLE and caller.may(Permission.MODELS_MANAGE):
+            reasons = dict.fromkeys(self._supervisor.health(spec.id).last_error for spec in replicas)
+            failure.details += tuple(FieldProblem("model", reason) for reason in reasons if reason)
+        return failure
 
     def _cache_salt(self, caller: Caller) -> str:
         """Prompt caches are shared within a key, never between keys: none can time another's prompts."""

@@ -125,6 +125,9 @@ class Settings(BaseModel):
     )
     keep_alive_timeout_s: PositiveInt = Field(75, description="An idle connection is closed after this time.")
     heartbeat_timeout_s: PositiveFloat = Field(10.0, description="A worker silent for this long is killed.")
+    load_heartbeat_timeout_s: PositiveFloat = Field(
+        120.0, description="A worker that is coming up and silent for this long is killed."
+    )
     ram_budget_bytes: PositiveInt | None = Field(
         None,
         description="Host memory for models; by default all of the machine's but a tenth, at least 2 GiB.",

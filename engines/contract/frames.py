@@ -12,7 +12,7 @@ from engines.contract.requests import Item, Request
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 
 class Init(msgspec.Struct, frozen=True, tag="init", forbid_unknown_fields=True):
@@ -105,6 +105,12 @@ class ResidencyFailed(msgspec.Struct, frozen=True, tag="residency_failed", forbi
     is_fatal: bool
 
 
+class Dying(msgspec.Struct, frozen=True, tag="dying", forbid_unknown_fields=True):
+    """The worker, which was ready, exits after this for a fault of its own: `reason` in words of ours."""
+
+    reason: str
+
+
 class Accepted(msgspec.Struct, frozen=True, tag="accepted", forbid_unknown_fields=True):
     id: int
 
@@ -152,6 +158,7 @@ FromWorker = (
     | Asleep
     | Awake
     | ResidencyFailed
+    | Dying
     | Accepted
     | Items
     | Done

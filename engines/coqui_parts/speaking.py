@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from engines.contract.engine import EngineStats
 from engines.contract.errors import EngineError, ErrorCode
@@ -17,6 +17,7 @@ from engines.coqui_parts.options import Options
 from engines.coqui_parts.sentences import Passage, split_text
 from engines.runtime.batcher import Batcher, Job
 from engines.runtime.blocking import ComputeThread
+from engines.runtime.guard import Guard
 from engines.torch_parts import devices
 
 _Sounds = asyncio.Queue[Sound | None]
@@ -46,12 +47,12 @@ class Speaking:
         self._thread = thread
         self._options = options
         self._device = device
+        self._guard = Guard(partial(devices.release, device))
         self._batcher: Batcher[_Work, int] = Batcher(
-            thread, choose=lambda waiting: [waiting[0]], compute=self._compute
+            thread, choose=lambda waiting: [waiting[0]], compute=self._guard.around(self._compute)
         )
         self._num_requests = 0
         self._num_pieces = 0
-        self.failure: str | None = None
 
     @property
     def sleep_levels(self) -> tuple[int, ...]:
@@ -74,6 +75,10 @@ class Speaking:
             for number, passage in enumerate(passages)
         ]
         return self._answer(request, passages, utterances, priority)
+
+    def check_health(self) -> None:
+        """Raises EngineError(BACKEND_ERROR) after a failure that the device does not recover from."""
+        self._guard.check()
 
     def stats(self) -> EngineStats:
         return EngineStats(
@@ -179,16 +184,8 @@ class Speaking:
         return self._model
 
     def _compute(self, jobs: list[Job[_Work, int]]) -> list[int]:
-        """The one passage of the batch; on the compute thread."""
+        """Number of samples made of the one passage of the batch; on the compute thread."""
         (job,) = jobs
-        try:
-            return [self._speak(job)]
-        except torch.AcceleratorError as error:
-            self.failure = "the GPU failed"  # for good: this process cannot use it any more
-            raise EngineError(ErrorCode.BACKEND_ERROR, self.failure) from error
-
-    def _speak(self, job: Job[_Work, int]) -> int:
-        """Number of samples made."""
         num_samples = 0
         for sound in self._awake.speak(job.work.utterance):
             if job.is_cancelled:
@@ -197,7 +194,7 @@ class Speaking:
             num_samples += len(sound)
             if len(sound):
                 job.work.loop.call_soon_threadsafe(job.work.sounds.put_nowait, sound)
-        return num_samples
+        return [num_samples]
 
 
 def _seed_of(request: SpeechRequest, number: int) -> int | None:

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from engines.contract.errors import EngineError, ErrorCode
 from engines.diffusers_parts import library as lib
 from engines.diffusers_parts.loading import Loaded
 from engines.diffusers_parts.options import Options
 from engines.diffusers_parts.planning import Sketch
 from engines.diffusers_parts.prompts import sequence_length
 from engines.runtime.batcher import Job
-from engines.torch_parts import devices
 
 DrawingJob = Job[Sketch, "lib.Image"]
 
@@ -19,30 +17,20 @@ class Abandoned(Exception):
 
 
 class Drawing:
-    """`steps` counts denoising steps. `is_broken`: the device failed, and only a new process helps."""
+    """`steps` counts denoising steps."""
 
     def __init__(self, loaded: Loaded, options: Options) -> None:
         self._loaded = loaded
         self._options = options
         self.steps = 0
-        self.is_broken = False
 
     def draw(self, batch: list[DrawingJob]) -> "list[lib.Image]":
-        """A picture for each job. Raises Abandoned before the next step when all jobs are cancelled, else EngineError.
+        """A picture for each job. Raises Abandoned before the next step when all jobs are cancelled.
 
         Each picture has its own generator on the CPU: it does not depend on its neighbours nor on the kind of device.
         """
-        try:
-            with lib.torch.inference_mode():
-                pictures: list[lib.Image] = self._loaded.pipeline(**self._arguments(batch)).images
-        except lib.torch.OutOfMemoryError as error:
-            devices.release(self._loaded.device)
-            raise EngineError(
-                ErrorCode.BACKEND_ERROR, "the device has too little memory for this picture"
-            ) from error
-        except lib.torch.AcceleratorError as error:
-            self.is_broken = True
-            raise EngineError(ErrorCode.BACKEND_ERROR, "the device failed") from error
+        with lib.torch.inference_mode():
+            pictures: list[lib.Image] = self._loaded.pipeline(**self._arguments(batch)).images
         return pictures
 
     def _arguments(self, batch: list[DrawingJob]) -> dict[str, Any]:

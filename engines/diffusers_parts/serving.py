@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
 from engines.contract.engine import EngineStats
-from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.image import ImageProgress, ImageRequest, Picture
 from engines.contract.types import Priority, Usage
 from engines.diffusers_parts import library as lib
@@ -17,6 +16,7 @@ from engines.diffusers_parts.planning import Sketch, choose, plan
 from engines.diffusers_parts.prompts import PromptReaders
 from engines.runtime.batcher import Batcher
 from engines.runtime.blocking import ComputeThread
+from engines.runtime.guard import Guard
 from engines.torch_parts import devices
 
 Event = ImageProgress | Picture | Usage
@@ -32,8 +32,9 @@ class Serving:
         self._thread = thread
         self._readers = PromptReaders(loaded.pipeline, options)
         self._drawing = Drawing(loaded, options)
+        self._guard = Guard(partial(devices.release, loaded.device))
         self._batcher: Batcher[Sketch, lib.Image] = Batcher(
-            thread, choose=self._choose, compute=self._drawing.draw
+            thread, choose=self._choose, compute=self._guard.around(self._drawing.draw)
         )
         self._turn = 0
 
@@ -91,8 +92,7 @@ class Serving:
         await self._thread.run(self._loaded.wake)
 
     async def check_health(self) -> None:
-        if self._drawing.is_broken:
-            raise EngineError(ErrorCode.BACKEND_ERROR, "the device failed")
+        self._guard.check()
 
     def stats(self) -> EngineStats:
         return EngineStats(

@@ -13,6 +13,7 @@ from engines.contract.frames import (
     PROTOCOL_VERSION,
     Attach,
     Cancel,
+    Dying,
     FromWorker,
     Init,
     LoadFailed,
@@ -90,6 +91,7 @@ class Worker:
             self._tell(ResidencyFailed(failure.message, is_fatal=True))
             self._finish(EXIT_RESIDENCY_FAILED)
         else:
+            self._tell(Dying(failure.message))
             self._finish(EXIT_CRASHED)
 
     async def _live(self) -> None:
@@ -173,7 +175,8 @@ class Worker:
         while True:
             stats = EngineStats()
             if self._ready and self._engine:
-                if not await self._is_healthy(self._engine):
+                if illness := await self._illness(self._engine):
+                    self._tell(Dying(illness))
                     return self._finish(EXIT_ENGINE_DIED)
                 stats = self._engine.stats()
             if stats.steps != self._steps_seen:
@@ -196,13 +199,14 @@ class Worker:
     async def _wait_idle(self) -> None:
         await asyncio.gather(*(connection.wait_idle() for connection in self._connections))
 
-    async def _is_healthy(self, engine: Engine) -> bool:
+    async def _illness(self, engine: Engine) -> str | None:
+        """Why the engine cannot compute any more; None if it can."""
         try:
             await engine.check_health()
         except EngineError as error:
             log_event("engine.died", reason=error.message)
-            return False
-        return True
+            return error.message
+        return None
 
     def _report(self, phase: Phase, detail: str) -> None:
         log_event("engine.progress", phase=phase, detail=detail)

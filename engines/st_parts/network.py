@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from engines.contract.errors import EngineError, ErrorCode
 from engines.st_parts.pieces import Tokens
 from engines.torch_parts import devices
 
@@ -24,7 +23,6 @@ class Network:
         self._has_type_ids = "token_type_ids" in tokenizer.model_input_names
         self._pad_id: int = tokenizer.pad_token_id or 0
         self._pads_left: bool = tokenizer.padding_side == "left"
-        self.is_broken = False
 
     def sleep(self, level: int) -> None:
         """Level 1: to host RAM. Level 2: the whole model goes, since numbers that no file holds hang on it too."""
@@ -35,20 +33,10 @@ class Network:
         self.model = self._reopen().eval() if self.model is None else self.model.to(self._device)
 
     def forward(self, texts: Sequence[Tokens], output: str) -> torch.Tensor:
-        """`output` of the last module in float32, one row per text, on the CPU.
-
-        Raises EngineError(BACKEND_ERROR): no memory, a failed device.
-        """
-        try:
-            with torch.inference_mode():
-                rows: torch.Tensor = self.model(self._features(texts))[output].float().cpu()
-                return rows
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise failed("the device has no memory left for this batch; lower max_batch_tokens") from error
-        except torch.AcceleratorError as error:
-            self.is_broken = True
-            raise failed("the device failed") from error
+        """`output` of the last module in float32, one row per text, on the CPU. Raises what PyTorch raises."""
+        with torch.inference_mode():
+            rows: torch.Tensor = self.model(self._features(texts))[output].float().cpu()
+            return rows
 
     def _features(self, texts: Sequence[Tokens]) -> dict[str, torch.Tensor]:
         width = max(len(text.ids) for text in texts)
@@ -67,7 +55,3 @@ class Network:
         else:
             filled = [row + pad for pad, row in zip(pads, rows, strict=True)]
         return torch.tensor(filled).to(self._device)
-
-
-def failed(message: str) -> EngineError:
-    return EngineError(ErrorCode.BACKEND_ERROR, message)

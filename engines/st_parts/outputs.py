@@ -6,15 +6,14 @@ from typing import TypeVar
 import numpy
 import torch
 
-from engines.contract.errors import EngineError
+from engines.contract.errors import EngineError, ErrorCode
 from engines.runtime.batcher import Compute, Job
-from engines.st_parts.network import Network, failed
+from engines.st_parts.network import Network
 from engines.st_parts.pieces import Piece
 
 Matrix = numpy.ndarray[tuple[int, int], numpy.dtype[numpy.float32]]
 
 _Answer = TypeVar("_Answer")
-_NOT_FINITE = "the model computed numbers that are not finite; another dtype may help"
 
 
 def vectors(network: Network) -> Compute[Piece, Matrix]:
@@ -52,9 +51,14 @@ def _answers(
     rows = network.forward([text for job in jobs for text in job.work.texts], output)
     parts = rows.split([job.work.shape.num_texts for job in jobs])
     return [
-        finish(part, job) if torch.isfinite(part).all() else failed(_NOT_FINITE)
+        finish(part, job) if torch.isfinite(part).all() else _not_finite()
         for part, job in zip(parts, jobs, strict=True)
     ]
+
+
+def _not_finite() -> EngineError:
+    message = "the model computed numbers that are not finite; another dtype may help"
+    return EngineError(ErrorCode.BACKEND_ERROR, message)
 
 
 def _shortened(rows: torch.Tensor, dimensions: int | None) -> torch.Tensor:

@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from engines.contract.engine import EngineStats
-from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
 from engines.runtime.batcher import Batcher, Compute
 from engines.runtime.blocking import ComputeThread
+from engines.runtime.guard import Guard
 from engines.st_parts.loading import text_limit
 from engines.st_parts.network import Network
 from engines.st_parts.options import ModelOptions
@@ -42,8 +42,9 @@ class Serving(Generic[_Rows]):
         self._budget = budget
         self._network = network
         self._line = Line(budget)
+        self._guard = Guard(partial(devices.release, device))
         self._batcher: Batcher[Piece, _Rows] = Batcher(
-            thread, choose=self._line.choose, compute=rows(self._network)
+            thread, choose=self._line.choose, compute=self._guard.around(rows(network))
         )
         self._tickets: set[Ticket] = set()
 
@@ -77,8 +78,7 @@ class Serving(Generic[_Rows]):
 
     def check_health(self) -> None:
         """Raises EngineError(BACKEND_ERROR) after a failure that the device does not recover from."""
-        if self._network.is_broken:
-            raise EngineError(ErrorCode.BACKEND_ERROR, "the device failed")
+        self._guard.check()
 
     def stats(self) -> EngineStats:
         """In requests: one of which no piece has begun waits."""

@@ -8,9 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engines.contract.errors import EngineError, ErrorCode
 from engines.runtime.batcher import Job
-from engines.runtime.logs import log_event
 from engines.whisper_parts.library import (
     Tokenizer,
     WhisperModel,
@@ -82,7 +80,7 @@ Batch = list[Job[Work, Answer]]
 
 
 class Computer:
-    """Owns the model on its compute thread. `failure` is set when the device cannot be trusted any more."""
+    """Owns the model on its compute thread."""
 
     def __init__(self, model: WhisperModel, options: Options, max_batch: int) -> None:
         self._model = model
@@ -93,7 +91,6 @@ class Computer:
             model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language="en"
         )
         self._suppressed = get_suppressed_tokens(tokenizer, [-1])
-        self.failure: str | None = None
 
     def choose(self, waiting: Sequence[Job[Work, Answer]]) -> Batch:
         """The most urgent piece of work and all that can be computed together with it."""
@@ -101,15 +98,9 @@ class Computer:
         return [job for job in waiting if job.work.key == key][: self._max_batch]
 
     def compute(self, batch: Batch) -> Sequence[Answer]:
-        """Raises EngineError(BACKEND_ERROR) if the device fails."""
+        """Raises what CTranslate2 raises: RuntimeError for everything."""
         works = [job.work for job in batch]
-        try:
-            return self._compute(works, self._encode([work.piece for work in works]))
-        except RuntimeError as error:
-            log_event("model.failed", exc_info=error)
-            if self._model.model.device == "cuda":
-                self.failure = "the GPU failed to compute"
-            raise EngineError(ErrorCode.BACKEND_ERROR, "the model failed to compute") from error
+        return self._compute(works, self._encode([work.piece for work in works]))
 
     def _compute(self, works: list[Work], encoded: Any) -> Sequence[Answer]:
         match works[0]:

@@ -16,6 +16,7 @@ from engines.contract.transcribe import AudioFile, Segment, TranscribeRequest, T
 from engines.contract.types import Priority, Usage
 from engines.runtime.batcher import Batcher
 from engines.runtime.blocking import ComputeThread
+from engines.runtime.guard import Guard
 from engines.runtime.media import DecodeLimits, MediaDecoder, Sound
 from engines.whisper_parts.computing import Answer, Computer, Detect, Generate, Piece, Work
 from engines.whisper_parts.hearing import Hearing, Task
@@ -39,9 +40,10 @@ class Serving:
         self._options = options
         self._num_ahead = max_batch + 1
         self._threads = ComputeThread("compute"), ComputeThread("prepare")
-        self._computer = Computer(model, options, max_batch)
+        computer = Computer(model, options, max_batch)
+        self._guard = Guard()
         self._batcher: Batcher[Work, Answer] = Batcher(
-            self._threads[0], choose=self._computer.choose, compute=self._computer.compute
+            self._threads[0], choose=computer.choose, compute=self._guard.around(computer.compute)
         )
         self._hearing = Hearing(model, options, self._batcher)
         self._preparer = Preparer(model, options)
@@ -151,8 +153,8 @@ class Serving:
         await self._batcher.run(Generate(Piece(mel), task.tokenizer, prompt, 0.0), Priority.INTERACTIVE)
 
     def check_health(self) -> None:
-        if self._computer.failure is not None:
-            raise EngineError(ErrorCode.BACKEND_ERROR, self._computer.failure)
+        """Raises EngineError(BACKEND_ERROR) after a failure that the device does not recover from."""
+        self._guard.check()
 
     def stats(self) -> EngineStats:
         steps = self._batcher.steps + self._preparer.steps

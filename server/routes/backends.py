@@ -1,8 +1,10 @@
-"""GET /v1/backends, POST /v1/backends/{backend_id}/load, /stop, /sleep, /pin, /unpin: for those who manage models."""
+"""GET /v1/backends, GET /v1/backends/{backend_id}/health, POST .../load, /stop, /sleep, /pin, /unpin:
+for those who manage models.
+"""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import BackendSpec
@@ -10,6 +12,7 @@ from server.caller import Permission
 from server.deps import Services, backend_states, put_to_sleep, request_id, require, services
 from server.envelope import Json, success
 from server.errors import ServiceError
+from server.wire.health_answer import MAX_PROBE_S, PROBE_S, health_answer
 from server.wire.model_card import backend_card
 
 router = APIRouter(tags=["backends"])
@@ -54,6 +57,26 @@ async def sleep_backend(request: Request, backend_id: _BackendId) -> Json:
     hub, spec = _managed(request, backend_id)
     put_to_sleep(hub, spec)
     return _accepted(request, hub, spec)
+
+
+@router.get("/v1/backends/{backend_id}/health")
+async def backend_health(
+    request: Request,
+    backend_id: _BackendId,
+    probe: Annotated[bool, Query(description="Ask the model for a small answer now.")] = False,
+    timeout_s: Annotated[
+        float, Query(gt=0, le=MAX_PROBE_S, description="Longest wait for that answer.")
+    ] = PROBE_S,
+) -> Json:
+    """200 if a request would be answered now, else 503 with an error; `data` is there in both.
+
+    Tells the last real answer of the model, its worker's signs of life, and what it died of lately. With `probe` a
+    ready model is asked for one token, vector, score, picture, transcript or word; one that is not loaded stays so.
+    Needs `models:manage`.
+    """
+    hub, spec = _managed(request, backend_id)
+    outcome = await hub.supervisor.probe(spec.id, timeout_s) if probe else None
+    return health_answer(hub.supervisor.health(spec.id), outcome, request_id(request))
 
 
 @router.post("/v1/backends/{backend_id}/pin")

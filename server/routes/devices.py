@@ -21,7 +21,7 @@ async def list_devices(request: Request) -> Json:
             "device": device.device,
             "budget_bytes": device.budget_bytes,
             "used_bytes": device.used_bytes,
-            "free_bytes": max(0, device.budget_bytes - device.used_bytes),
+            "free_bytes": device.free_bytes,
             "holdings": [
                 {
                     "backend_id": holding.backend_id,

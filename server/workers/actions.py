@@ -49,8 +49,14 @@ def still_loading() -> EngineError:
     return EngineError(ErrorCode.MODEL_UNAVAILABLE, "The model is still loading", retry_after_s=10)
 
 
-def failed(retry_after_s: int) -> EngineError:
-    return EngineError(ErrorCode.MODEL_UNAVAILABLE, "The model failed", retry_after_s=retry_after_s)
+def restarting(told_error: str) -> EngineError:
+    message = f"The model is starting again after a failure: {told_error}"
+    return EngineError(ErrorCode.MODEL_UNAVAILABLE, message, retry_after_s=10)
+
+
+def failed(retry_after_s: int, told_error: str) -> EngineError:
+    message = f"The model failed and is tried again in {retry_after_s} s: {told_error}"
+    return EngineError(ErrorCode.MODEL_UNAVAILABLE, message, retry_after_s=retry_after_s)
 
 
 def stopped() -> EngineError:

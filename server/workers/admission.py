@@ -183,7 +183,7 @@ def _next_look(records: Iterable[Record], now: float) -> float | None:
 
 
 def _shortage(record: Record, device: str, ledger: Ledger) -> str:
-    free = ledger.budgets[device] - ledger.used_bytes(device)
+    free = ledger.free_bytes(device)
     need = record.needs[device] - ledger.held_bytes(device, record.spec.id)
     holders = ", ".join(f"{h.backend_id} {gib(h.size_bytes)}" for h in ledger.holdings(device))
     return f"needs {gib(need)} on {device}, {gib(max(free, 0))} are free; held by {holders}"

@@ -21,28 +21,45 @@ class RestartPolicy(msgspec.Struct, frozen=True):
 
 
 class DeathRecord:
-    """The recent deaths of one backend's workers."""
+    """The recent deaths of one backend's workers. `last` is when the last of all was, and its reason."""
 
     def __init__(self, policy: RestartPolicy) -> None:
-        self._policy = policy
+        self.policy = policy
         self._deaths: deque[float] = deque()
+        self._num_at_end = 0  # when it was given up
+        self.last: tuple[float, str] | None = None
 
-    def add(self, now: float, *, lived_ready_s: float) -> None:
+    def add(self, now: float, reason: str, *, lived_ready_s: float) -> None:
         """One more death of a worker that had been ready for `lived_ready_s` seconds."""
-        if lived_ready_s >= self._policy.healthy_s:
+        if lived_ready_s >= self.policy.healthy_s:
             self._deaths.clear()
+        self._num_at_end = 0
+        self.last = (now, reason)
         self._deaths.append(now)
-        while self._deaths and self._deaths[0] < now - self._policy.window_s:
-            self._deaths.popleft()
+        self._forget(now)
 
     def clear(self) -> None:
         self._deaths.clear()
+        self._num_at_end = 0
+
+    def give_up(self) -> None:
+        """The next attempt has a clean record; the deaths that led here are still told."""
+        self._num_at_end = len(self._deaths)
+        self._deaths.clear()
+
+    def num_recent(self, now: float) -> int:
+        self._forget(now)
+        return self._num_at_end or len(self._deaths)
 
     @property
     def is_hopeless(self) -> bool:
-        return len(self._deaths) >= self._policy.max_deaths
+        return len(self._deaths) >= self.policy.max_deaths
 
     def delay_s(self, jitter: float) -> float:
         """Seconds until the next start; `jitter` in 0..1 shortens it by up to a fifth: restarts spread."""
-        doubled = self._policy.first_delay_s * 2.0 ** (len(self._deaths) - 1)
-        return min(doubled, self._policy.longest_delay_s) * (1 - 0.2 * jitter)
+        doubled = self.policy.first_delay_s * 2.0 ** (len(self._deaths) - 1)
+        return min(doubled, self.policy.longest_delay_s) * (1 - 0.2 * jitter)
+
+    def _forget(self, now: float) -> None:
+        while self._deaths and self._deaths[0] < now - self.policy.window_s:
+            self._deaths.popleft()

@@ -6,7 +6,9 @@ Knows frames, not processes: when the connection is lost, every request in fligh
 import asyncio
 import functools
 import itertools
+import time
 from collections.abc import AsyncGenerator, Callable
+from typing import NamedTuple
 
 from engines.contract.codec import FrameError, encode, gateway_reader
 from engines.contract.errors import EngineError, ErrorCode
@@ -16,6 +18,7 @@ from engines.contract.frames import (
     Awake,
     Cancel,
     Done,
+    Dying,
     Failed,
     Items,
     LoadFailed,
@@ -30,7 +33,14 @@ from engines.contract.requests import Item, Request
 from engines.contract.types import Priority, Usage
 
 ResidencyFrame = Asleep | Awake | ResidencyFailed
-ControlFrame = Progress | Ready | LoadFailed | Stats | ResidencyFrame
+ControlFrame = Progress | Ready | LoadFailed | Dying | Stats | ResidencyFrame
+
+
+class Answered(NamedTuple):
+    """A request that ended as it should: when, by the monotonic clock, and how long after it was sent."""
+
+    at: float
+    took_s: float
 
 
 class RequestStream:
@@ -42,6 +52,7 @@ class RequestStream:
 
     def __init__(self, cancel: Callable[[], None]) -> None:
         self.usage: Usage | None = None
+        self.started_at = time.monotonic()
         self._cancel = cancel
         self._is_accepted = False
         self._pending: list[Item] = []
@@ -110,9 +121,13 @@ class RequestStream:
 
 
 class Channel:
-    """All requests of this process in one worker. Created connected; nothing arrives unless `run` runs."""
+    """All requests of this process in one worker. Created connected; nothing arrives unless `run` runs.
+
+    `last_answer` is the newest request that was answered to its end.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.last_answer: Answered | None = None
         self._frames = gateway_reader(reader)
         self._writer = writer
         self._ids = itertools.count(1)
@@ -184,6 +199,8 @@ class Channel:
         elif stream := self._streams.pop(frame.id, None):
             if isinstance(frame, Done):
                 stream.finish(frame.usage)
+                now = time.monotonic()
+                self.last_answer = Answered(now, now - stream.started_at)
             else:
                 stream.fail(_failure(frame))
 

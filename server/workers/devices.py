@@ -1,13 +1,15 @@
 """The devices of this machine with their budgets, and which of them a backend is for. Reads hardware once."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
 from engines.contract.engine import MemoryEstimate
 from engines.contract.spec import BackendSpec
-from server.nvml import Gpu
+from server.nvml import Gpu, read_gpus
 from server.settings import Settings
 from server.workers.ledger import CPU, GIB, GPU_PROCESS_BYTES, PROCESS_BYTES, Memory
 
@@ -43,6 +45,16 @@ def read_memory(
         weights={name: estimate.weights_bytes for name, estimate in estimates.items()},
         sleep_budget=int(budgets[CPU] * SLEEPERS_SHARE) if sleep_budget is None else sleep_budget,
     )
+
+
+def read_free(gpus: Callable[[], list[Gpu]] = read_gpus) -> dict[str, int]:
+    """What is free of each device now, for whomever. Blocks for milliseconds."""
+    free = {f"cuda:{gpu.number}": gpu.free_bytes for gpu in gpus()}
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        available = next(line for line in lines if line.startswith("MemAvailable:"))
+        free[CPU] = int(available.split()[1]) * 1024
+    return free
 
 
 def settled(specs: Iterable[BackendSpec], *, has_gpu: bool) -> list[BackendSpec]:

@@ -31,11 +31,14 @@ class Holding(msgspec.Struct, frozen=True):
 class Ledger:
     """`budgets` by device; a device that is not in it has no bound, and what is held there is only told.
 
-    `sleep_budget` is the part of the host's memory that sleeping models may hold together; None is no bound.
+    `free` is what the system or the driver says is free, where it was read: less than a budget leaves where other
+    programs took memory. `sleep_budget` is the part of the host's memory that sleeping models may hold together; None
+    is no bound.
     """
 
     def __init__(self, budgets: Mapping[str, int], sleep_budget: int | None = None) -> None:
         self.budgets = dict(budgets)
+        self.free: Mapping[str, int] = {}
         self.sleep_budget = sleep_budget
         self._held: dict[str, dict[str, Holding]] = {}
 
@@ -69,10 +72,14 @@ class Ledger:
     def used_bytes(self, device: str) -> int:
         return sum(holding.size_bytes for holding in self._held.get(device, {}).values())
 
+    def free_bytes(self, device: str) -> int:
+        """What may still be granted; less than nothing where models hold more than they may."""
+        left = self.budgets[device] - self.used_bytes(device)
+        return min(left, self.free.get(device, left))
+
     def missing_bytes(self, device: str, size_bytes: int) -> int:
         """What would have to be freed for `size_bytes` more; 0 or less if they fit."""
-        budget = self.budgets.get(device)
-        return 0 if budget is None else self.used_bytes(device) + size_bytes - budget
+        return size_bytes - self.free_bytes(device) if device in self.budgets else 0
 
     def could_ever_fit(self, device: str, size_bytes: int) -> bool:
         return size_bytes <= self.budgets.get(device, size_bytes)

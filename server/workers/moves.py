@@ -10,7 +10,8 @@ from server.workers.admission import Admitted, admit, busy_devices, cannot_fit
 from server.workers.backoff import RestartPolicy
 from server.workers.ladder import choose_fall
 from server.workers.leases import Leases
-from server.workers.ledger import CPU, Ledger
+from server.workers.ledger import CPU, Ledger, gib
+from server.workers.pressure import find_relief
 from server.workers.record import Fall, Record
 from server.workers.status import WorkerState
 
@@ -77,7 +78,9 @@ class Moves:
         """Load it, or wake it if it is asleep."""
         for device, need in record.needs.items():
             held = self._ledger.held_bytes(device, record.spec.id)
-            self._ledger.grant(device, record.spec.id, max(need, held))
+            record.granted[device] = max(need, held)
+            self._ledger.grant(device, record.spec.id, record.granted[device])
+        record.is_warned = False
         record.load_deadline = now + record.spec.limits.load_timeout_s
         record.is_doomed = False
         if record.state is WorkerState.ASLEEP:
@@ -90,13 +93,41 @@ class Moves:
         """It needs more than its device has."""
         refusal = cannot_fit(record, self._ledger)
         refused = self.leases.refuse_waiting(record, refusal)
-        record.last_error = refusal.message
+        record.last_error = record.told_error = refusal.message
         if record.state is WorkerState.ASLEEP:
             record.enter(WorkerState.DRAINING, now, refusal.message)
             return [*refused, StopWorker(record.spec.id)]
         record.not_before = now + self._policy.failed_s
         record.enter(WorkerState.FAILED, now, refusal.message)
         return refused
+
+    def relieve(self, now: float) -> list[Action]:
+        """Where models hold more than a device's budget: see `pressure`."""
+        actions: list[Action] = []
+        warned: dict[str, str] = {}
+        for device in self._ledger.budgets:
+            found = find_relief(device, self._records.values(), self._ledger, now)
+            for name in found.restart:
+                self._records[name].is_wanted = self._records[name].is_pinned
+                actions += self.let_go(self._records[name], now, self._excess(name, device), "pressure")
+            for name in found.evict:
+                actions += self.let_go(self._records[name], now, f"{device} is over its budget", "pressure")
+            for name in found.kill:
+                self._records[name].is_doomed = True
+                actions.append(StopWorker(name, self._excess(name, device)))
+            warned |= {name: f"{self._excess(name, device)}, restarts when idle" for name in found.warn}
+        self._warn(warned)
+        return actions
+
+    def _warn(self, warned: Mapping[str, str]) -> None:
+        for name, record in self._records.items():
+            if name in warned or (record.is_warned and record.is_serving):
+                record.detail = warned.get(name)
+            record.is_warned = name in warned
+
+    def _excess(self, name: str, device: str) -> str:
+        held, granted = self._ledger.held_bytes(device, name), self._records[name].granted[device]
+        return f"holds {gib(held)} of {device}, was granted {gib(granted)}"
 
     def retire(self, record: Record, now: float) -> list[Action]:
         """Nobody has used it for as long as it is kept."""
@@ -126,7 +157,7 @@ class Moves:
         return [] if record.leases else [self.take_down(record)]
 
     def give_up_sleep(self, record: Record, now: float, reason: str) -> list[Action]:
-        record.last_error = reason
+        record.last_error = record.told_error = reason
         record.fall = None
         record.enter(WorkerState.DRAINING, now, reason)
         return [] if record.leases else [StopWorker(record.spec.id)]

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ import msgspec
 from engines.contract.codec import FrameError
 from engines.contract.frames import (
     PROTOCOL_VERSION,
+    Dying,
     Init,
     LoadFailed,
     Progress,
@@ -29,7 +31,8 @@ from engines.contract.frames import (
 from engines.contract.spec import BackendSpec
 from server.telemetry import log_event
 from server.workers.channel import Channel, ControlFrame, ResidencyFrame
-from server.workers.ending import Members, describe_exit, end_group, name_them
+from server.workers.ending import Members, end_group, name_them
+from server.workers.last_words import NOT_STARTED, LastWords
 from server.workers.proc import members
 
 CONNECT_POLL_S = 0.02
@@ -48,7 +51,8 @@ class LaunchPlan(msgspec.Struct, frozen=True):
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds. `heartbeat_s`: longest silence of a ready worker. `stall_s`: of a request without progress.
+    """Seconds. `heartbeat_s`: longest silence of a ready worker, `load_heartbeat_s` of one that comes up: libraries
+    may hold its interpreter up while they are imported. `stall_s`: of a request without progress.
 
     `sleep_s` and `wake_s` are kept by the worker itself, which ends when it takes longer. `gone_s`: until processes
     that were killed count as survivors.
@@ -56,6 +60,7 @@ class Timeouts(msgspec.Struct, frozen=True):
 
     connect_s: float = 60.0
     heartbeat_s: float = 10.0
+    load_heartbeat_s: float = 120.0
     stall_s: float = 120.0
     shutdown_s: float = 15.0
     sleep_s: float = 60.0
@@ -90,7 +95,10 @@ class ResidencyListener(Protocol):
 
 
 class WorkerProcess:
-    """A worker from spawn to reaping. `error` in `on_exit` is None only after `stop()` without a reason."""
+    """A worker from spawn to reaping. `error` in `on_exit` is None only after `stop()` without a reason.
+
+    `heard_at` is the time of its last frame; `told_error` is what clients may read of `error`.
+    """
 
     def __init__(
         self,
@@ -104,6 +112,9 @@ class WorkerProcess:
         self.channel: Channel | None = None
         self.stats: Stats | None = None
         self.load_s: float | None = None
+        self.started_at = self.heard_at = time.monotonic()
+        self.ready_at: float | None = None
+        self.told_error: str | None = None
         self.sleep_levels: tuple[int, ...] = ()
         self._plan = plan
         self._timeouts = timeouts
@@ -112,9 +123,7 @@ class WorkerProcess:
         self._survivors: Mapping[int, str] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._stop_requested = asyncio.Event()
-        self._stop_reason: str | None = None
-        self._load_failure: LoadFailed | None = None
-        self._lost_residency: str | None = None
+        self._last_words = LastWords()
         self._num_silent_checks = 0
 
     @property
@@ -132,7 +141,7 @@ class WorkerProcess:
 
     def stop(self, reason: str | None = None) -> None:
         """Ask the worker to end; with a reason it is killed and its end counts as a failure."""
-        self._stop_reason = self._stop_reason or reason
+        self._last_words.kill_reason = self._last_words.kill_reason or reason
         self._stop_requested.set()
 
     async def run(self, listener: Listener) -> None:
@@ -141,14 +150,17 @@ class WorkerProcess:
             status = await self._spawn_and_oversee(listener)
         except OSError as failure:
             error = f"could not start {self._plan.command[0]}: {failure.strerror}"
+            self.told_error = NOT_STARTED
             listener.on_exit(self, error, failure.errno not in PASSING_ERRORS)
             return
-        end = self._exit_error(status)
+        words = self._last_words
+        end = words.reason(status, is_asked=self._stop_requested.is_set())
+        self.told_error = words.told(end)
         log_event("worker.ended", backend=self.spec.id, pid=self.pid, status=status, error=end)
         if self._survivors:
             log_event("worker.survived", backend=self.spec.id, processes=name_them(self._survivors))
             listener.on_survivors(self, self._survivors)
-        listener.on_exit(self, end, self._load_failure is not None and self._load_failure.permanent)
+        listener.on_exit(self, end, words.is_permanent)
 
     async def _spawn_and_oversee(self, listener: Listener) -> int | None:
         """Returns the exit status, None of a process that survived SIGKILL. Raises OSError if none could be started."""
@@ -200,12 +212,12 @@ class WorkerProcess:
 
     async def _await_orderly_exit(self, gone: "asyncio.Task[int]", *, has_hung_up: bool) -> None:
         """Leave time for the worker's own exit, unless it is to be killed."""
-        if self._stop_reason is not None:
+        if self._last_words.kill_reason is not None:
             return
         if has_hung_up:
             await asyncio.wait({gone}, timeout=EXIT_GRACE_S)
             if not gone.done():
-                self._stop_reason = "hung up without ending"
+                self._last_words.kill_reason = "hung up without ending"
         elif self.channel is not None and not gone.done():
             self.channel.expect_end()
             self.channel.send(Shutdown())
@@ -222,7 +234,7 @@ class WorkerProcess:
             async with contextlib.aclosing(self.channel.run()) as frames:
                 async for frame in frames:
                     self._on_frame(frame, listener)
-                    if self._load_failure is not None:
+                    if self._last_words.load_failure is not None:
                         return
         except FrameError as error:
             self.stop(f"sent no proper frame: {error}")
@@ -231,6 +243,7 @@ class WorkerProcess:
 
     def _on_frame(self, frame: ControlFrame, listener: Listener) -> None:
         self._num_silent_checks = 0
+        self.heard_at = time.monotonic()
         if isinstance(frame, Stats):
             self.stats = frame
             if frame.oldest_idle_s > self._timeouts.stall_s:
@@ -239,31 +252,40 @@ class WorkerProcess:
             listener.on_progress(self, frame)
         elif isinstance(frame, Ready):
             self.stats = None  # they are of a model that was not there yet
-            self.load_s = frame.load_s
+            self.load_s, self.ready_at = frame.load_s, self.heard_at
             self.sleep_levels = frame.sleep_levels
             listener.on_ready(self, frame)
         elif isinstance(frame, LoadFailed):
-            self._load_failure = frame
+            self._last_words.load_failure = frame
+        elif isinstance(frame, Dying):
+            self._last_words.illness = frame.reason
         else:
             self._on_residency(frame)
 
     def _on_residency(self, frame: ResidencyFrame) -> None:
         self.stats = None  # they are from before
         if isinstance(frame, ResidencyFailed) and frame.is_fatal:
-            self._lost_residency = frame.message
+            self._last_words.lost_residency = frame.message
         if self._residency is not None:
             self._residency.on_residency(self, frame)
 
     async def _watch_heartbeat(self) -> None:
-        """Stop a ready worker that falls silent.
+        """Stop a worker that falls silent; before it listens `connect_s` is its limit.
 
         Counts checks, not time: after a pause of this process the worker gets its full time again.
         """
-        while self._num_silent_checks <= CHECKS_PER_HEARTBEAT:
-            await asyncio.sleep(self._timeouts.heartbeat_s / CHECKS_PER_HEARTBEAT)
-            if self.load_s is not None:
+        timeouts = self._timeouts
+        pause_s = min(timeouts.heartbeat_s, timeouts.load_heartbeat_s) / CHECKS_PER_HEARTBEAT
+        while self._num_silent_checks * pause_s <= self._longest_silence_s:
+            await asyncio.sleep(pause_s)
+            if self.channel is not None:
                 self._num_silent_checks += 1
-        self.stop(f"no sign of life for {self._timeouts.heartbeat_s:g} s")
+        self.stop(f"no sign of life for {self._longest_silence_s:g} s")
+
+    @property
+    def _longest_silence_s(self) -> float:
+        timeouts = self._timeouts
+        return timeouts.heartbeat_s if self.load_s is not None else timeouts.load_heartbeat_s
 
     async def _connect(
         self, process: asyncio.subprocess.Process
@@ -278,14 +300,3 @@ class WorkerProcess:
         except TimeoutError:
             self.stop(f"did not listen within {self._timeouts.connect_s:g} s")
         return None
-
-    def _exit_error(self, status: int | None) -> str | None:
-        if self._load_failure is not None:
-            return self._load_failure.message
-        if self._stop_reason is not None:
-            return self._stop_reason
-        if self._lost_residency is not None:
-            return self._lost_residency
-        if self._stop_requested.is_set():
-            return None
-        return describe_exit(status)

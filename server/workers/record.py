@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
-from server.workers.actions import failed, overloaded, still_loading
+from server.workers.actions import failed, overloaded, restarting, still_loading
 from server.workers.backoff import DeathRecord, RestartPolicy
+from server.workers.last_words import NOT_STARTED
 from server.workers.ledger import CPU
 from server.workers.pacing import Pace
 from server.workers.status import WorkerState
@@ -40,6 +41,8 @@ class Record:
         self.spec = spec
         self.devices = devices  # that it computes on; a worker on a GPU takes memory of the host besides
         self.needs = {CPU: host_bytes} | dict.fromkeys(devices, need_bytes)  # reckoned, after a load measured
+        self.granted: dict[str, int] = {}  # of each device, by its last load or wake
+        self.is_warned = False  # holds so much more than that that it is to be restarted when idle
         self.weights_bytes = weights_bytes
         self.is_measured = False
         self.queued_at: float | None = None  # since when it waits for its turn to load or to wake
@@ -69,6 +72,7 @@ class Record:
         self.is_wanted = False  # an operator wants it back once it has drained
         self.restarts = 0
         self.last_error: str | None = None
+        self.told_error = NOT_STARTED  # what clients may read of `last_error`
 
     def enter(self, state: WorkerState, now: float, detail: str | None = None) -> None:
         if state is not self.state:
@@ -162,8 +166,8 @@ class Record:
         if self.state is WorkerState.READY:
             return overloaded(len(self.leases), len(self.waiting))
         if self.state is WorkerState.FAILED:
-            return failed(max(1, math.ceil(self.not_before - now)))
-        return still_loading()
+            return failed(max(1, math.ceil(self.not_before - now)), self.told_error)
+        return still_loading() if self.last_error is None else restarting(self.told_error)
 
     @property
     def max_batch_waiting(self) -> int:

@@ -10,6 +10,7 @@ from engines.contract.types import Priority
 from server.workers.actions import Action, Refuse, StopWorker, shutting_down, stopped
 from server.workers.backoff import RestartPolicy
 from server.workers.ladder import gave_too_little
+from server.workers.last_words import NOT_STARTED
 from server.workers.ledger import NO_BOUNDS, Ledger, Memory, gib
 from server.workers.moves import Moves
 from server.workers.record import Record
@@ -64,7 +65,8 @@ class Scheduler:
             return []
         if not record.leases and record.state in (WorkerState.DRAINING, WorkerState.FALLING_ASLEEP):
             return [self._moves.take_down(record)]
-        return self._moves.leases.serve(record, now) + self._moves.load_queued(now)
+        relief = self._moves.relieve(now) if record.is_warned else []
+        return relief + self._moves.leases.serve(record, now) + self._moves.load_queued(now)
 
     def on_load(self, now: float, backend_id: str) -> list[Action]:
         """An operator wants the backend up, even if it has failed a moment ago."""
@@ -161,8 +163,15 @@ class Scheduler:
                 self.ledger.measure(device, backend_id, size_bytes)
         if is_whole and record.state is WorkerState.READY:
             before = record.needs if record.is_measured else {}
-            record.needs |= {device: max(size, before.get(device, 0)) for device, size in sizes.items()}
+            for device, size_bytes in sizes.items():
+                need = min(size_bytes, self.ledger.budgets.get(device, size_bytes))  # a leak is not a need
+                record.needs[device] = max(need, before.get(device, 0))
             record.is_measured = True
+        return self._moves.relieve(now) + self._moves.load_queued(now)
+
+    def on_free(self, now: float, free: Mapping[str, int]) -> list[Action]:
+        """So much of each device is really free: other programs take memory and give it back."""
+        self.ledger.free = free
         return self._moves.load_queued(now)
 
     def on_pin(self, now: float, backend_id: str, is_pinned: bool) -> list[Action]:
@@ -175,9 +184,15 @@ class Scheduler:
         self.records[backend_id].is_doomed = True
 
     def on_exit(
-        self, now: float, backend_id: str, error: str | None, *, permanent: bool = False
+        self,
+        now: float,
+        backend_id: str,
+        error: str | None,
+        *,
+        permanent: bool = False,
+        told_error: str | None = None,
     ) -> list[Action]:
-        """The worker's process is gone; `error` is None after an orderly stop."""
+        """The worker's process is gone; `error` is None after an orderly stop, `told_error` what clients may read."""
         record = self.records[backend_id]
         for device in record.needs:
             self.ledger.release(device, backend_id)
@@ -193,10 +208,11 @@ class Scheduler:
             WorkerState.FALLING_ASLEEP,
         )
         record.last_error = error
-        record.deaths.add(now, lived_ready_s=was_ready_s)
+        record.told_error = told_error or NOT_STARTED
+        record.deaths.add(now, error, lived_ready_s=was_ready_s)
         if permanent or record.deaths.is_hopeless:
             record.not_before = now + self._policy.failed_s
-            record.deaths.clear()
+            record.deaths.give_up()
             record.enter(WorkerState.FAILED, now, error)
             return self._moves.leases.refuse_waiting(record, record.refusal(now)) + self._moves.load_queued(
                 now

@@ -70,13 +70,16 @@ class BackendStatus(msgspec.Struct, frozen=True):
 
 
 class DeviceStatus(msgspec.Struct, frozen=True):
-    """One device: `waiting` are backends that wait to load on it, the next one first."""
+    """One device: `waiting` are backends that wait to load on it, the next one first. `free_bytes` may be granted: less
+    than the budget leaves where other programs took memory.
+    """
 
     device: str
     budget_bytes: int
     used_bytes: int
     waiting: tuple[str, ...]
     holdings: tuple[Holding, ...]
+    free_bytes: int
 
 
 class StateChange(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ from server.workers.channel import Channel, ResidencyFrame
 from server.workers.ending import name_them, wait_for_survivors
 from server.workers.feed import Feed
 from server.workers.gpu_memory import ByGroup
+from server.workers.health import BackendHealth, Outcome, check, health_of
 from server.workers.ledger import NO_BOUNDS, Memory
 from server.workers.measuring import Meter, freed_bytes
 from server.workers.occupancy import Occupancy, occupancy
@@ -66,6 +67,7 @@ class Supervisor:
         policy: RestartPolicy | None = None,
         timeouts: Timeouts | None = None,
         memory: Memory = NO_BOUNDS,
+        read_free: Callable[[], Mapping[str, int]] = dict,
         on_peak: Callable[[str, int], None] = lambda backend_id, size_bytes: None,
         read_gpus: Callable[[], ByGroup] = dict,
         on_load: Callable[[BackendSpec, float], None] = lambda spec, load_s: None,
@@ -75,6 +77,7 @@ class Supervisor:
         self._scheduler = Scheduler(
             specs, policy or RestartPolicy(), random.random, self._start_clock, memory=memory
         )
+        self._read_free = read_free
         self._on_peak = on_peak
         self._on_load = on_load
         self.feed = Feed(self._states)
@@ -184,6 +187,18 @@ class Supervisor:
             for name, record in self._scheduler.records.items()
         ]
 
+    def health(self, backend_id: str) -> BackendHealth:
+        """How the backend is doing. Raises KeyError for an unknown id."""
+        record = self._scheduler.records[backend_id]
+        return health_of(record, self._workers.get(backend_id), time.monotonic(), self._time)
+
+    async def probe(self, backend_id: str, limit_s: float) -> Outcome:
+        """Ask a ready model for a small answer; one that is not ready stays as it is."""
+        worker = self._workers.get(backend_id)
+        if worker is None or not self._scheduler.records[backend_id].is_serving:
+            return Outcome("not_ready")
+        return await check(worker, limit_s)
+
     def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
         log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
         state = PHASE_STATES[frame.phase]
@@ -232,7 +247,8 @@ class Supervisor:
 
     def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
         del self._workers[worker.spec.id]
-        self._apply(self._scheduler.on_exit(time.monotonic(), worker.spec.id, error, permanent=permanent))
+        now, told = time.monotonic(), worker.told_error
+        self._apply(self._scheduler.on_exit(now, worker.spec.id, error, permanent=permanent, told_error=told))
 
     def _apply(self, actions: list[Action]) -> None:
         pending = deque(actions)
@@ -278,8 +294,10 @@ class Supervisor:
         self._apply(self._scheduler.on_tick(time.monotonic()))
 
     async def _measure(self) -> None:
-        """Tell the scheduler what every worker holds."""
+        """Tell the scheduler what is free and what every worker holds. Reading the system takes milliseconds."""
         while True:
+            free = await asyncio.to_thread(self._read_free)
+            self._apply(self._scheduler.on_free(time.monotonic(), free))
             if self._workers:
                 looked_at = time.monotonic()
                 await self._meter.look()

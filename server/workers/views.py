@@ -49,6 +49,7 @@ def device_statuses(ledger: Ledger, records: Iterable[Record]) -> list[DeviceSta
             ledger.used_bytes(device),
             tuple(backend_id for _, backend_id, devices in queued if device in devices),
             tuple(ledger.holdings(device)),
+            max(0, ledger.free_bytes(device)),
         )
         for device, budget in ledger.budgets.items()
     ]

@@ -122,7 +122,7 @@ weights: weights
 licence: none
 context_window: 4096
 capabilities: {{tools: false}}
-limits: {{max_concurrency: 128}}
+limits: {{max_concurrency: 128, load_timeout_s: {load_timeout_s}}}
 options: {options}
 """
 
@@ -137,12 +137,16 @@ def running_fake(folder: Path, backends: dict[str, str], **settings: str) -> Ite
         kill(server)
 
 
-def start_fakes(folder: Path, backends: dict[str, str], **settings: str) -> RunningServer:
+def start_fakes(
+    folder: Path, backends: dict[str, str], *, load_timeout_s: float = 60.0, **settings: str
+) -> RunningServer:
     models_dir = folder / "models"
     (models_dir / "weights").mkdir(parents=True, exist_ok=True)
     (models_dir / "weights/config.json").write_text("{}")
     for name, options in backends.items():
-        (models_dir / f"{name}.yaml").write_text(FAKE_BACKEND.format(name=name, options=options))
+        (models_dir / f"{name}.yaml").write_text(
+            FAKE_BACKEND.format(name=name, options=options, load_timeout_s=load_timeout_s)
+        )
     chosen = {"models_dir": str(models_dir), "engines_python": sys.executable} | settings
     return start(folder / "data", folder / "server.log", **chosen)
 
@@ -158,8 +162,10 @@ def start_fake(tmp_path: Path) -> Iterator[StartServer]:
     """Starts a server whose backends run the fake engine: `start_fake({"echo": "{token_delay_s: 0.01}"}, port=...)`."""
     running: list[RunningServer] = []
 
-    def start_with(backends: dict[str, str], **settings: str) -> RunningServer:
-        running.append(start_fakes(tmp_path, backends, **settings))
+    def start_with(
+        backends: dict[str, str], *, load_timeout_s: float = 60.0, **settings: str
+    ) -> RunningServer:
+        running.append(start_fakes(tmp_path, backends, load_timeout_s=load_timeout_s, **settings))
         return running[-1]
 
     yield start_with

@@ -15,6 +15,7 @@ from engines.contract.frames import Accepted, Failed
 from engines.contract.spec import BackendSpec, Capabilities, Frontend
 from engines.contract.transcribe import AudioFile, Segment, TranscribeRequest, TranscriptInfo
 from engines.contract.types import Modality
+from server.workers.voice import voice
 from tests.engines import sounds
 from tests.engines.conftest import engines_python
 from tests.engines.running_worker import ROOT, Answer, Peer, RunningWorker, running
@@ -178,6 +179,19 @@ async def test_silence_has_no_text(peer: Peer, tmp_path: Path) -> None:
 
     assert segments(answer) == []
     assert answer.usage.audio_s == pytest.approx(5, abs=0.3)
+
+
+async def test_voice_of_a_probe_reaches_the_model_and_silence_does_not(peer: Peer, tmp_path: Path) -> None:
+    taken: list[int] = []
+    for name, samples in (("silence", bytes(32000)), ("voice", voice())):
+        path = tmp_path / f"{name}.wav"
+        path.write_bytes(sounds.wav(samples))
+        before = (await peer.next_stats()).engine.steps
+        assert (await peer.ask(request(path))).usage
+        taken.append((await peer.next_stats()).engine.steps - before)
+
+    silent, spoken = taken
+    assert spoken > silent + 1  # one more prepares its window, the rest is the model
 
 
 async def test_two_sentences_keep_their_places(peer: Peer) -> None:

@@ -19,14 +19,19 @@ from engines.contract.engine import EngineStats, MemoryEstimate, ReportProgress
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
 from engines.contract.types import FinishReason, Priority, Usage
+from engines.runtime.guard import Guard, too_large
 from tests.fakes.ballast import MIB, Ballast
 
 HAS_WEIGHTS = False
 
 _WORDS = re.compile(r"\s*\S+")
 _TRIGGER = re.compile(
-    r"!(?P<what>die|hang|fail|crash|refuse|sick|grow)(?::(?P<at>\d+))?(?::(?P<code>[A-Z_]+))?"
+    r"!(?P<what>die|hang|fail|crash|refuse|sick|grow|oom|device)(?::(?P<at>\d+))?(?::(?P<code>[A-Z_]+))?"
 )
+_LIBRARY_ERRORS = {
+    "oom": "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB",
+    "device": "CUDA error: an illegal memory access was encountered",
+}
 Fault = Literal["fail", "crash", "hang", "die"]
 
 
@@ -61,7 +66,8 @@ class Trigger(msgspec.Struct, frozen=True):
 
     `!die:3` (exit at token 3), `!hang:3`, `!fail:3:BACKEND_ERROR` (EngineError at token 3), `!crash:3` (unexpected
     exception), `!refuse:0:BACKEND_RATE_LIMITED` (before acceptance), `!sick` (health check fails), `!grow:64` (64 MiB
-    more, which no sleep but only the process's end gives back).
+    more, which no sleep but only the process's end gives back), `!oom:3` and `!device:3` (what PyTorch raises without
+    memory, and after an error that its GPU does not recover from).
     """
 
     what: str
@@ -81,6 +87,7 @@ class Engine:
         self._running = 0
         self._steps = 0
         self._is_sick = False
+        self._guard = Guard()
 
     async def load(self, report: ReportProgress) -> None:
         report("loading", "pretending")
@@ -99,6 +106,7 @@ class Engine:
     async def check_health(self) -> None:
         if self._is_sick:
             raise EngineError(ErrorCode.BACKEND_ERROR, "told to be sick")
+        self._guard.check()
 
     def stats(self) -> EngineStats:
         told = self._options.told_device_mib
@@ -185,6 +193,9 @@ class Engine:
             raise EngineError(ErrorCode(trigger.code), "told to fail")
         if what == "crash":
             raise RuntimeError("told to crash")
+        if what in _LIBRARY_ERRORS:
+            self._guard.note(RuntimeError(_LIBRARY_ERRORS[what]))
+            raise too_large()
         self._steps += 1
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 
+from server.workers.health import BackendHealth, Crashes, LastAnswer, Outcome, WorkerHealth
 from server.workers.ledger import Holding
 from server.workers.planning import Plan
 from server.workers.status import BackendStatus, DeviceStatus, WorkerState
@@ -27,6 +28,7 @@ class FakeSupervisor:
     def __init__(self, *states: BackendStatus) -> None:
         self.states = {state.backend_id: state for state in states}
         self.told: list[tuple[str, str]] = []
+        self.outcome = Outcome("answered", 0.25)
 
     def snapshot(self) -> list[BackendStatus]:
         return list(self.states.values())
@@ -34,8 +36,30 @@ class FakeSupervisor:
     def state(self, backend_id: str) -> WorkerState:
         return self.states[backend_id].state
 
+    def health(self, backend_id: str) -> BackendHealth:
+        status = self.states[backend_id]
+        is_ready = status.state is WorkerState.READY
+        return BackendHealth(
+            backend_id,
+            is_ready,
+            status.state,
+            status.detail,
+            SINCE,
+            status.in_flight,
+            status.waiting,
+            status.restarts,
+            last_error=status.last_error,
+            last_answer=LastAnswer(SINCE, 1.5, 0.25, "request") if is_ready else None,
+            worker=WorkerHealth(123, 60.0, 0.5) if is_ready else None,
+            crashes=Crashes(2, 5, 300.0, False, None, SINCE, "ended by SIGKILL"),
+        )
+
+    async def probe(self, backend_id: str, limit_s: float) -> Outcome:
+        self.told.append((f"probe for {limit_s:g} s", backend_id))
+        return self.outcome
+
     def devices(self) -> list[DeviceStatus]:
-        return [DeviceStatus("cpu", 1000, 400, ("be_b",), (Holding("be_a", 400, is_measured=True),))]
+        return [DeviceStatus("cpu", 1000, 400, ("be_b",), (Holding("be_a", 400, is_measured=True),), 600)]
 
     def plan(self, backend_id: str) -> Plan:
         return Plan(backend_id, "evicts", ("cpu",), 500, True, ("be_b",))

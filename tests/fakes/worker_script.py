@@ -3,7 +3,8 @@
 Run as `python worker_script.py SCRIPT --socket PATH --lifeline FD`; SCRIPT is a `Script` in JSON. Some
 words of a request are orders instead of tokens:
 
-- `!die`: exit with status 9; `!hang`: no further token; `!release`: end the requests that hang;
+- `!die`: exit with status 9; `!dying`: say why and exit with status 5;
+  `!hang`: no further token; `!release`: end the requests that hang;
 - `!refuse`, `!late`: refuse the request, the latter after acceptance;
 - `!garbage`: send what is no frame; `!mute`: no frame ever again; `!stall`: report no progress;
 - `!fork`: start a child that outlives its parent and holds the socket; the token is its pid;
@@ -20,7 +21,7 @@ from typing import Literal
 
 import msgspec
 
-from engines.contract.chat import ChatRequest, Delta
+from engines.contract.chat import ChatRequest, Delta, GenerateRequest
 from engines.contract.codec import encode
 from engines.contract.engine import EngineStats
 from engines.contract.errors import ErrorCode
@@ -29,6 +30,7 @@ from engines.contract.frames import (
     Accepted,
     Cancel,
     Done,
+    Dying,
     Failed,
     FromWorker,
     Init,
@@ -41,6 +43,7 @@ from engines.contract.frames import (
     Stats,
     ToWorker,
 )
+from engines.contract.requests import Request
 from engines.contract.types import Usage
 
 STATS_EVERY_S = 0.05
@@ -134,13 +137,12 @@ class Worker:
         self.is_mute = self.script.mute_after_ready
 
     def answer(self, start: Start) -> None:
-        assert isinstance(start.request, ChatRequest)
         if self.script.at_request == "die":
             os._exit(9)
         if self.script.at_request == "refuse":
             self.send(Failed(start.id, ErrorCode.BACKEND_RATE_LIMITED, "told to be full"))
             return
-        words = (start.request.messages[-1].content or "").split()
+        words = text_of(start.request).split()
         if "!refuse" in words:
             self.send(Failed(start.id, ErrorCode.VALIDATION_ERROR, "told to refuse", "messages"))
             return
@@ -155,10 +157,12 @@ class Worker:
 
     def token(self, start: Start, word: str) -> str | None:  # noqa: C901 one case an order
         """The token that `word` stands for; None if the request goes no further."""
-        assert isinstance(start.request, ChatRequest)
         match word:
             case "!die":
                 os._exit(9)
+            case "!dying":
+                self.send(Dying("the device failed"))
+                os._exit(5)
             case "!hang":
                 self.hanging.append(start.id)
                 return None
@@ -180,8 +184,17 @@ class Worker:
             case "!cancels":
                 return str(self.num_cancels)
             case "!salt":
+                assert isinstance(start.request, ChatRequest)
                 return str(start.request.cache_salt)
         return word
+
+
+def text_of(request: Request) -> str:
+    """The last message, or the first prompt."""
+    if isinstance(request, GenerateRequest):
+        return str(request.prompts[0])
+    assert isinstance(request, ChatRequest)
+    return request.messages[-1].content or ""
 
 
 def fork_child() -> int:

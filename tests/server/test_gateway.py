@@ -10,8 +10,8 @@ from engines.contract.chat import ChatRequest, Message, Tool
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import Limits
 from engines.contract.types import Priority, Usage
-from server.caller import Caller
-from server.errors import ServiceError
+from server.caller import Caller, Permission
+from server.errors import FieldProblem, ServiceError
 from server.gateway import Call, Gateway
 from server.router import Router
 from server.telemetry import Metrics
@@ -19,6 +19,7 @@ from server.workers.process import Timeouts
 from server.workers.status import BackendStatus, WorkerState
 from server.workers.supervisor import Supervisor
 from tests.fakes.specs import make_spec
+from tests.fakes.worker_script import Script
 from tests.fakes.workers import FakeLauncher, say
 
 MODEL = "acme/chat"
@@ -29,7 +30,7 @@ ANYONE = Caller("key_1", "anyone", frozenset())
 class World:
     """A gateway over two backends with one place each; `acme/hasty` gives every request 400 ms."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *scripts: Script) -> None:
         one = Limits(max_concurrency=1, max_queue=1, queue_timeout_s=0.2)
         hasty = Limits(max_concurrency=1, request_timeout_s=0.4)
         specs = [
@@ -37,7 +38,11 @@ class World:
             make_spec("be_b", limits=hasty, frontends=(HASTY,), device="cuda:0"),
         ]
         self.metrics = Metrics(models=[MODEL, HASTY], backends=["be_a", "be_b"])
-        self.supervisor = Supervisor(specs, FakeLauncher(folder).plan, timeouts=Timeouts(shutdown_s=2))
+        self.supervisor = Supervisor(
+            specs,
+            FakeLauncher(folder, {"be_a": list(scripts) or [Script()]}).plan,
+            timeouts=Timeouts(shutdown_s=2),
+        )
         self.gateway = Gateway(Router(specs), self.supervisor, self.metrics, b"salt")
 
     async def ask(self, text: str, *, model: str = MODEL, caller: Caller = ANYONE) -> list[str]:
@@ -267,3 +272,18 @@ async def test_backend_of_a_model_its_state_and_its_room_are_known(world: World)
     with pytest.raises(ServiceError) as caught:
         world.gateway.backend_of("acme/other")
     assert caught.value.code is ErrorCode.MODEL_NOT_FOUND
+
+
+async def test_only_those_who_manage_models_read_why_a_load_failed(tmp_path: Path) -> None:
+    world = World(tmp_path, Script(load_failure="permanent"))
+    manager = Caller("key_2", "manager", frozenset({Permission.MODELS_MANAGE}))
+    refusals: list[ServiceError] = []
+    async with world.supervisor:
+        for caller in (ANYONE, manager):
+            with pytest.raises(ServiceError) as caught:
+                await world.ask("hello", caller=caller)
+            refusals.append(caught.value)
+
+    assert {refusal.code for refusal in refusals} == {ErrorCode.MODEL_UNAVAILABLE}
+    assert all("s: it could not be loaded" in refusal.message for refusal in refusals)
+    assert [refusal.details for refusal in refusals] == [(), (FieldProblem("model", "told to fail"),)]

@@ -29,6 +29,7 @@ from engines.contract.frames import (
     Awake,
     Cancel,
     Done,
+    Dying,
     Failed,
     FromWorker,
     Init,
@@ -107,6 +108,7 @@ FROM_WORKER: dict[str, FromWorker] = {
     "asleep": Asleep(1, 0.5, -4096, 8192),
     "awake": Awake(0.25),
     "residency_failed": ResidencyFailed("waking took longer than 120 s", is_fatal=True),
+    "dying": Dying("the device failed: illegal memory access"),
     "accepted": Accepted(3),
     "items": Items([(3, _DELTA), (4, Delta(0, "x"))]),
     "items_of_other_modalities": Items(

@@ -12,6 +12,7 @@ from engines.contract.frames import (
     Accepted,
     Attach,
     Done,
+    Dying,
     Failed,
     LoadFailed,
     Progress,
@@ -190,6 +191,31 @@ async def test_sick_engine_ends_the_worker_with_an_error(worker: Worker) -> None
     failure = (await hanging.answer()).failure
     assert (failure.code, failure.worker_died) == (ErrorCode.BACKEND_ERROR, True)
     assert await running_worker.exit_code() == 5
+    assert Dying("told to be sick") in peer.others
+
+
+async def test_request_without_memory_fails_alone(worker: Worker) -> None:
+    _, peer = worker
+
+    large, fine = await asyncio.gather(
+        peer.ask(chat("a b !oom:1", stream=True)), peer.ask(chat("b c", stream=True))
+    )
+
+    assert (large.failure.code, large.failure.worker_died) == (ErrorCode.BACKEND_ERROR, False)
+    assert "too little memory" in large.failure.message
+    assert fine.text() == "b c"
+    assert (await peer.ask(chat("again"))).text() == "again"
+
+
+async def test_device_that_failed_ends_the_worker_and_says_why(worker: Worker) -> None:
+    running_worker, peer = worker
+    hanging = peer.start(chat("!hang"))
+
+    await peer.ask(chat("!device"))
+
+    assert (await hanging.answer()).failure.worker_died
+    assert await running_worker.exit_code() == 5
+    assert Dying("the device failed: illegal memory access") in peer.others
 
 
 async def test_shutdown_fails_what_runs_and_exits_cleanly(worker: Worker) -> None:

@@ -3,7 +3,9 @@
 import httpx
 import pytest
 
+from engines.contract.errors import ErrorCode
 from server.caller import Permission
+from server.workers.health import Outcome
 from tests.fakes.surface import Surface
 
 
@@ -34,14 +36,82 @@ async def test_unknown_backend(surface: Surface, client: httpx.AsyncClient, comm
     assert surface.supervisor.told == []
 
 
+async def test_health_of_a_ready_model_tells_its_last_real_answer(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/backends/be_a/health")
+
+    data = answer.json()["data"]
+    assert (answer.status_code, answer.json()["status"], data["is_ready"]) == (200, "ok", True)
+    assert data["last_answer"] == {
+        "at": "2026-01-02T03:04:05Z",
+        "age_s": 1.5,
+        "took_s": 0.25,
+        "source": "request",
+    }
+    assert (data["worker"]["pid"], data["worker"]["heartbeat_age_s"]) == (123, 0.5)
+    assert (data["crashes"]["deaths"], data["crashes"]["max_deaths"]) == (2, 5)
+    assert data["probe"] is None
+
+
+async def test_health_of_a_model_that_is_not_ready_is_an_error_with_data(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/backends/be_b/health")
+
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (503, "error")
+    assert (body["error"]["code"], body["error"]["message"]) == ("MODEL_UNAVAILABLE", "be_b is stopped")
+    assert (body["data"]["state"], body["data"]["is_ready"]) == ("stopped", False)
+    assert answer.headers["Retry-After"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "words"),
+    [
+        (Outcome("answered", 0.25), 200, None),
+        (Outcome("busy", 2.0), 200, None),
+        (Outcome("timed_out", 2.0), 503, "be_a did not answer within 2 s"),
+        (
+            Outcome("failed", 0.1, ErrorCode.BACKEND_ERROR, "the engine died"),
+            503,
+            "be_a did not answer: the engine died",
+        ),
+        (Outcome("not_ready"), 503, "be_a is ready"),
+    ],
+)
+async def test_probe_decides_the_status(
+    surface: Surface, client: httpx.AsyncClient, outcome: Outcome, status: int, words: str | None
+) -> None:
+    surface.supervisor.outcome = outcome
+
+    answer = await client.get("/v1/backends/be_a/health?probe=true&timeout_s=2")
+
+    assert answer.status_code == status
+    assert answer.json().get("error", {}).get("message") == words
+    assert answer.json()["data"]["probe"]["outcome"] == outcome.outcome
+    assert surface.supervisor.told == [("probe for 2 s", "be_a")]
+
+
+@pytest.mark.parametrize("permission", [Permission.MODELS_MANAGE, Permission.ADMIN_ACCESS])
+async def test_either_permission_of_operators_is_enough(
+    surface: Surface, client: httpx.AsyncClient, permission: Permission
+) -> None:
+    surface.permissions = frozenset({permission})
+
+    assert (await client.get("/v1/backends/be_a/health")).status_code == 200
+    assert (await client.get("/v1/backends")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/v1/backends"), ("POST", "/v1/backends/be_a/load"), ("POST", "/v1/backends/be_a/stop")],
+    [
+        ("GET", "/v1/backends/be_a/health"),
+        ("GET", "/v1/backends"),
+        ("POST", "/v1/backends/be_a/load"),
+        ("POST", "/v1/backends/be_a/stop"),
+    ],
 )
 async def test_managing_needs_models_manage(
     surface: Surface, client: httpx.AsyncClient, method: str, path: str
 ) -> None:
-    surface.permissions = frozenset(Permission) - {Permission.MODELS_MANAGE}
+    surface.permissions = frozenset(Permission) - {Permission.MODELS_MANAGE, Permission.ADMIN_ACCESS}
 
     answer = await client.request(method, path)
 

@@ -40,6 +40,6 @@ async def test_unknown_backend(client: httpx.AsyncClient, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/plan", "/v1/backends/be_a", "/v1/backends/be_a/plan"])
 async def test_it_needs_models_manage(surface: Surface, client: httpx.AsyncClient, path: str) -> None:
-    surface.permissions = frozenset(Permission) - {Permission.MODELS_MANAGE}
+    surface.permissions = frozenset(Permission) - {Permission.MODELS_MANAGE, Permission.ADMIN_ACCESS}
 
     assert (await client.get(path)).status_code == 403

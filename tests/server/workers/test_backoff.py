@@ -8,7 +8,7 @@ from server.workers.backoff import DeathRecord, RestartPolicy
 def die_at(*times: float, lived_ready_s: float = 0.0, policy: RestartPolicy | None = None) -> DeathRecord:
     record = DeathRecord(policy or RestartPolicy(max_deaths=100))
     for now in times:
-        record.add(now, lived_ready_s=lived_ready_s)
+        record.add(now, "ended by SIGKILL", lived_ready_s=lived_ready_s)
     return record
 
 
@@ -19,6 +19,21 @@ def test_delay_doubles_up_to_a_minute(num_deaths: int, delay_s: float) -> None:
     record = die_at(*range(num_deaths))
 
     assert delay_s == record.delay_s(jitter=0.0)
+
+
+def test_deaths_are_counted_for_as_long_as_they_matter_and_until_the_next_after_giving_up() -> None:
+    record = die_at(0, 100, 200)
+
+    assert [record.num_recent(now) for now in (200, 350, 600)] == [3, 2, 0]
+
+    record = die_at(0, 1, 2)
+    record.give_up()
+
+    assert (record.num_recent(500), record.is_hopeless) == (3, False)
+
+    record.add(600, "ended by SIGKILL", lived_ready_s=0)
+
+    assert record.num_recent(600) == 1
 
 
 @pytest.mark.parametrize(("jitter", "delay_s"), [(0.0, 4.0), (0.5, 3.6), (1.0, 3.2)])
@@ -47,7 +62,7 @@ def test_five_deaths_within_five_minutes_are_hopeless(times: tuple[float, ...], 
 def test_record_starts_anew_after_a_long_healthy_life() -> None:
     record = die_at(0, 1, 2, 3)
 
-    record.add(650, lived_ready_s=600)
+    record.add(650, "ended by SIGKILL", lived_ready_s=600)
 
     assert record.delay_s(jitter=0.0) == 1
 
@@ -55,7 +70,7 @@ def test_record_starts_anew_after_a_long_healthy_life() -> None:
 def test_short_life_keeps_the_record() -> None:
     record = die_at(0, 1, 2, 3)
 
-    record.add(250, lived_ready_s=240)
+    record.add(250, "ended by SIGKILL", lived_ready_s=240)
 
     assert record.delay_s(jitter=0.0) == 16
 

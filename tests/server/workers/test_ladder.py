@@ -248,11 +248,12 @@ def test_a_pinned_model_stays_hot() -> None:
     assert scheduler.on_request(1, 1, "be_c") == []
 
 
-def test_a_sleeping_model_that_has_become_too_large_is_refused_and_stopped() -> None:
+def test_a_sleeping_model_that_its_device_has_become_too_small_for_is_refused_and_stopped() -> None:
     scheduler = make("be_a")
     bring_up(scheduler, "be_a")
-    scheduler.on_measured(0, "be_a", {GPU: 12 * GIB})
-    put_to_sleep(scheduler, "be_a", freed=12 * GIB)
+    scheduler.on_measured(0, "be_a", {GPU: 9 * GIB})
+    put_to_sleep(scheduler, "be_a", freed=9 * GIB)
+    scheduler.ledger.budgets[GPU] = 8 * GIB
 
     actions = scheduler.on_request(2, 1, "be_a")
 

@@ -209,6 +209,42 @@ async def test_worker_that_is_silent_from_its_first_moment_is_killed(tmp_path: P
         assert await running.exit() == ("no sign of life for 0.5 s", False)
 
 
+async def test_worker_that_stops_while_it_loads_is_killed_for_its_silence(tmp_path: Path) -> None:
+    timeouts = Timeouts(load_heartbeat_s=0.3)
+    async with run_worker(tmp_path, Script(load_delay_s=60), timeouts=timeouts, is_ready=False) as running:
+        assert await running.exit() == ("no sign of life for 0.3 s", False)
+
+
+async def test_worker_that_gives_itself_up_says_why(tmp_path: Path) -> None:
+    async with run_worker(tmp_path) as running:
+        stream = running.start("!dying")
+
+        assert await running.exit() == ("the device failed", False)
+        assert await has_died_with(stream)
+        assert running.worker.told_error == "the device failed"
+
+
+async def test_an_engines_words_about_its_load_are_not_for_clients(tmp_path: Path) -> None:
+    async with run_worker(tmp_path, Script(load_failure="passing"), is_ready=False) as running:
+        assert await running.exit() == ("told to fail", False)
+        assert running.worker.told_error == "it could not be loaded"
+
+
+async def test_answers_and_signs_of_life_are_dated(tmp_path: Path) -> None:
+    async with run_worker(tmp_path) as running:
+        channel = running.worker.channel
+        assert channel is not None
+        assert channel.last_answer is None
+
+        await running.ask("hello")
+
+        assert channel.last_answer is not None
+        ready_at = running.worker.ready_at or 0
+        assert running.worker.started_at < ready_at < channel.last_answer.at < time.monotonic()
+        assert 0 < channel.last_answer.took_s < 5
+        assert running.worker.heard_at >= ready_at
+
+
 async def test_slow_load_is_not_silence(tmp_path: Path) -> None:
     async with run_worker(tmp_path, Script(load_delay_s=0.8)) as running:
         assert running.ready.is_set()
@@ -273,6 +309,7 @@ async def test_missing_interpreter_is_a_permanent_failure(tmp_path: Path) -> Non
         end = await running.exit()
 
     assert end == ("could not start /no/such/python: No such file or directory", True)
+    assert running.worker.told_error == "its process could not be started"
 
 
 async def test_cancelled_run_leaves_no_process_and_no_descriptor(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from engines.contract.errors import ErrorCode
-from server.workers.actions import Grant, StartWorker, StopWorker
+from server.workers.actions import Grant, Refuse, StartWorker, StopWorker
 from server.workers.status import WorkerState
 from tests.fakes.specs import make_spec
 from tests.server.workers.scheduling import (
@@ -89,6 +89,28 @@ class TestCrashes:
         ]
         assert scheduler.records["be_a"].last_error == "no such weights"
         assert scheduler.records["be_a"].restarts == 0
+
+    def test_clients_are_told_of_a_failure_in_words_for_them(self) -> None:
+        scheduler = make_scheduler()
+        request(scheduler, 0, 1)
+
+        actions = scheduler.on_exit(
+            1, "be_a", "/models/a: no such file", permanent=True, told_error="it could not be loaded"
+        )
+
+        (refused,) = actions
+        assert isinstance(refused, Refuse)
+        assert refused.error.message == "The model failed and is tried again in 600 s: it could not be loaded"
+        assert scheduler.records["be_a"].last_error == "/models/a: no such file"
+
+    def test_who_waits_too_long_for_a_restart_is_told_why_there_is_one(self) -> None:
+        scheduler = make_scheduler()
+        request(scheduler, 0, 1)
+        scheduler.on_exit(99.5, "be_a", "ended by SIGKILL", told_error="ended by SIGKILL")
+
+        (refused,) = [action for action in scheduler.on_tick(100) if isinstance(action, Refuse)]
+
+        assert refused.error.message == "The model is starting again after a failure: ended by SIGKILL"
 
     def test_failed_backend_refuses_until_its_time_then_starts_again(self) -> None:
         scheduler = make_scheduler()

@@ -13,6 +13,7 @@ from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec, Limits
 from engines.contract.types import Priority
 from server.workers.backoff import RestartPolicy
+from server.workers.ledger import Memory
 from server.workers.process import LaunchPlan, Timeouts
 from server.workers.status import BackendStatus, WorkerState
 from server.workers.supervisor import Supervisor
@@ -243,3 +244,36 @@ async def test_drain_refuses_new_leases(launcher: FakeLauncher) -> None:
         with pytest.raises(EngineError) as caught:
             await ask(supervisor, "too late")
     assert caught.value.code is ErrorCode.SHUTTING_DOWN
+
+
+async def test_load_waits_for_what_other_programs_hold(launcher: FakeLauncher) -> None:
+    free = {"cpu": 5}
+    memory = Memory({"cpu": 100}, {"be_a": 10}, lambda spec: ("cpu",))
+    supervisor = Supervisor([A], launcher.plan, memory=memory, read_free=lambda: dict(free))
+    async with supervisor, asyncio.timeout(10):
+        while supervisor.devices()[0].free_bytes != 5:  # noqa: ASYNC110 as any monitor does
+            await asyncio.sleep(0.01)
+
+        supervisor.load("be_a")
+        waiting = status_of(supervisor)
+        free["cpu"] = 50
+        await wait_for_state(supervisor, WorkerState.READY)
+
+    assert waiting.state is WorkerState.QUEUED
+    assert "0.00 GiB are free" in (waiting.detail or "")
+
+
+async def test_probe_asks_a_ready_model_and_no_other(launcher: FakeLauncher) -> None:
+    async with make_supervisor(launcher) as supervisor:
+        before = await supervisor.probe("be_a", 5)
+        await ask(supervisor, "hello")
+        idle_since = status_of(supervisor).idle_s
+
+        answered = await supervisor.probe("be_a", 5)
+
+        assert (before.outcome, status_of(supervisor, "be_b").state) == ("not_ready", WorkerState.STOPPED)
+        assert (answered.outcome, answered.is_healthy) == ("answered", True)
+        assert (status_of(supervisor).idle_s or 0) > (idle_since or 0), "a probe is no use"
+        health = supervisor.health("be_a")
+        assert health.last_answer is not None
+        assert (health.is_ready, health.last_answer.source) == (True, "request")
