@@ -11,6 +11,10 @@ class Router:
     """An index of all frontends. Slugs are unique over all backends: the catalog has seen to that."""
 
     def __init__(self, backends: Iterable[BackendSpec]) -> None:
+        self.index(backends)
+
+    def index(self, backends: Iterable[BackendSpec]) -> None:
+        """From now on these are all the backends there are."""
         self.frontends: dict[str, tuple[Frontend, BackendSpec]] = {
             frontend.slug: (frontend, backend) for backend in backends for frontend in backend.frontends
         }

@@ -19,9 +19,10 @@ SUFFIXES = frozenset({".yaml", ".yml"})
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """Every backend by id, in the order of the file names."""
+    """Every backend by id, in the order of the file names, and the file that describes it."""
 
     backends: dict[str, BackendSpec]
+    files: dict[str, Path] = {}
 
 
 def read_catalog(models_dir: Path) -> Catalog:
@@ -33,7 +34,9 @@ def read_catalog(models_dir: Path) -> Catalog:
     specs, problems = read_files(files)
     if problems:
         raise CatalogError(problems)
-    return Catalog({spec.id: spec for spec in specs.values()})
+    return Catalog(
+        {spec.id: spec for spec in specs.values()}, {spec.id: file for file, spec in specs.items()}
+    )
 
 
 def read_files(files: Sequence[Path]) -> tuple[dict[Path, BackendSpec], list[Problem]]:
