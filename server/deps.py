@@ -8,6 +8,7 @@ from fastapi import Request
 
 from engines.contract.engine import MemoryEstimate
 from engines.contract.errors import ErrorCode
+from engines.contract.spec import BackendSpec
 from server.batch.intake import Intake
 from server.batch.runner import BatchRunner
 from server.batch.service import Batches
@@ -89,6 +90,16 @@ def base_url(request: Request) -> str:
 def backend_states(hub: Services) -> dict[str, "BackendStatus"]:
     """The state of every backend now, by its id."""
     return {status.backend_id: status for status in hub.supervisor.snapshot()}
+
+
+def put_to_sleep(hub: Services, spec: BackendSpec) -> None:
+    """Raises ServiceError(CONFLICT) for a backend that is not ready, or that cannot sleep."""
+    if not hub.supervisor.sleep(spec.id):
+        raise ServiceError(
+            ErrorCode.CONFLICT,
+            f"{spec.id} is not ready, or cannot sleep: its engine frees nothing by it,"
+            " its file says `sleep_for: 0`, or sleeping models hold all that they may",
+        )
 
 
 def require(request: Request, permission: Permission) -> Caller:

@@ -129,6 +129,11 @@ class Settings(BaseModel):
         None,
         description="Host memory for models; by default all of the machine's but a tenth, at least 2 GiB.",
     )
+    sleep_budget_bytes: int | None = Field(
+        None,
+        ge=0,
+        description="Host memory for models that are asleep; by default half of that for models, with 0 none sleeps.",
+    )
     gpu_memory_share: float = Field(
         0.95, gt=0, le=1, description="Share of a GPU's memory that models may hold together."
     )

@@ -64,7 +64,8 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator has read it; an engine that knows such a model does not load it otherwise.
 
     When memory is short, models of lower `priority` give way first and `pinned` ones never. `keep_alive` is how long an
-    unused model stays loaded: `5m`, `90s`, seconds as a number, 0 not at all, -1 until its memory is needed.
+    unused model stays loaded: `5m`, `90s`, seconds as a number, 0 not at all, -1 until its memory is needed. Then it
+    falls asleep if it can, and `sleep_for` is how long it may: with 0 it is stopped instead.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^be_[a-z0-9_]+$")]
@@ -81,6 +82,7 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: Annotated[str, msgspec.Meta(pattern=r"^(auto|cpu|cuda(:\d+(,\d+)*)?)$")] = "auto"
     preload: bool = False
     keep_alive: KeepAlive = -1
+    sleep_for: KeepAlive = -1
     pinned: bool = False
     priority: int = 0
     allowed_files: dict[str, str] = {}
@@ -89,9 +91,12 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def keep_alive_s(self) -> float | None:
         """None: for as long as there is room."""
-        if isinstance(self.keep_alive, str):
-            return float(self.keep_alive[:-1]) * _SECONDS[self.keep_alive[-1]]
-        return None if self.keep_alive < 0 else float(self.keep_alive)
+        return _duration_s(self.keep_alive)
+
+    @property
+    def sleep_for_s(self) -> float | None:
+        """None: for as long as there is room."""
+        return _duration_s(self.sleep_for)
 
     @property
     def text_window(self) -> int:
@@ -99,3 +104,9 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.context_window is None:
             raise ValueError(f"{self.id} has no context_window")
         return self.context_window
+
+
+def _duration_s(written: int | str) -> float | None:
+    if isinstance(written, str):
+        return float(written[:-1]) * _SECONDS[written[-1]]
+    return None if written < 0 else float(written)

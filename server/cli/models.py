@@ -57,6 +57,11 @@ def stop(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) ->
     _change(backend, "stop", api_key, as_json)
 
 
+def sleep(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """Let a backend fall asleep: it frees memory, and is back sooner than after a stop."""
+    _change(backend, "sleep", api_key, as_json)
+
+
 def pin(
     backend: BackendId,
     off: Annotated[bool, typer.Option("--off", help="Let it give way to others again.")] = False,

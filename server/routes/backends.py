@@ -1,4 +1,4 @@
-"""GET /v1/backends, POST /v1/backends/{backend_id}/load, /stop, /pin and /unpin: for those who manage models."""
+"""GET /v1/backends, POST /v1/backends/{backend_id}/load, /stop, /sleep, /pin, /unpin: for those who manage models."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import BackendSpec
 from server.caller import Permission
-from server.deps import Services, backend_states, request_id, require, services
+from server.deps import Services, backend_states, put_to_sleep, request_id, require, services
 from server.envelope import Json, success
 from server.errors import ServiceError
 from server.wire.model_card import backend_card
@@ -43,6 +43,17 @@ async def stop_backend(request: Request, backend_id: _BackendId) -> Json:
     """Let running requests end, then end the worker. Answers at once. Needs `models:manage`."""
     hub, spec = _managed(request, backend_id)
     hub.supervisor.stop(spec.id)
+    return _accepted(request, hub, spec)
+
+
+@router.post("/v1/backends/{backend_id}/sleep", status_code=202)
+async def sleep_backend(request: Request, backend_id: _BackendId) -> Json:
+    """Let running requests end, then let the worker fall asleep; the next request wakes it. Answers at once.
+
+    409 if it is not ready or cannot sleep. Needs `models:manage`.
+    """
+    hub, spec = _managed(request, backend_id)
+    put_to_sleep(hub, spec)
     return _accepted(request, hub, spec)
 
 

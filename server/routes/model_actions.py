@@ -1,11 +1,11 @@
-"""POST /v1/models/{slug}/load, /unload, /pin and /unpin: a model by its public name, for those who manage models."""
+"""POST /v1/models/{slug}/load, /unload, /sleep, /pin, /unpin: a model by its public name, for those who manage it."""
 
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request
 
 from server.caller import Permission
-from server.deps import backend_states, request_id, require, services
+from server.deps import backend_states, put_to_sleep, request_id, require, services
 from server.envelope import Json, success
 from server.wire.listing import find_model
 from server.wire.model_card import backend_card
@@ -26,6 +26,12 @@ async def unload_model(request: Request, slug: _Slug) -> Json:
     return _act(request, slug, "unload")
 
 
+@router.post("/v1/models/{slug:path}/sleep", status_code=202)
+async def sleep_model(request: Request, slug: _Slug) -> Json:
+    """Let running requests end, then let the model fall asleep; 409 if it cannot. Needs `models:manage`."""
+    return _act(request, slug, "sleep")
+
+
 @router.post("/v1/models/{slug:path}/pin", status_code=202)
 async def pin_model(request: Request, slug: _Slug) -> Json:
     """Once it is loaded the model stays so, until `unpin` or the server's end. Needs `models:manage`."""
@@ -38,7 +44,7 @@ async def unpin_model(request: Request, slug: _Slug) -> Json:
     return _act(request, slug, "unpin")
 
 
-def _act(request: Request, slug: str, action: Literal["load", "unload", "pin", "unpin"]) -> Json:
+def _act(request: Request, slug: str, action: Literal["load", "unload", "sleep", "pin", "unpin"]) -> Json:
     """The backend of the model, as it is after the action."""
     caller = require(request, Permission.MODELS_MANAGE)
     hub = services(request)
@@ -48,6 +54,8 @@ def _act(request: Request, slug: str, action: Literal["load", "unload", "pin", "
             hub.supervisor.load(spec.id)
         case "unload":
             hub.supervisor.stop(spec.id)
+        case "sleep":
+            put_to_sleep(hub, spec)
         case "pin" | "unpin":
             hub.supervisor.pin(spec.id, action == "pin")
     states = backend_states(hub)

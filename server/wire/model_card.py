@@ -24,7 +24,7 @@ def health(status: BackendStatus | None) -> Health:
         return "unhealthy"
     if status.state is WorkerState.READY:
         return "healthy"
-    if status.state is WorkerState.STOPPED and status.last_error is None:
+    if status.state in (WorkerState.STOPPED, WorkerState.ASLEEP) and status.last_error is None:
         return "healthy"
     return "degraded"
 

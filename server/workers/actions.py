@@ -16,6 +16,17 @@ class StopWorker(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class SleepWorker(msgspec.Struct, frozen=True):
+    """Only for a worker that no request runs in."""
+
+    backend_id: str
+    level: int
+
+
+class WakeWorker(msgspec.Struct, frozen=True):
+    backend_id: str
+
+
 class Grant(msgspec.Struct, frozen=True):
     ticket: int
     backend_id: str
@@ -26,7 +37,7 @@ class Refuse(msgspec.Struct, frozen=True):
     error: EngineError
 
 
-Action = StartWorker | StopWorker | Grant | Refuse
+Action = StartWorker | StopWorker | SleepWorker | WakeWorker | Grant | Refuse
 
 
 def overloaded(num_running: int, num_waiting: int) -> EngineError:

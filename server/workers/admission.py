@@ -1,26 +1,29 @@
-"""Which queued backends begin to load, and which loaded ones give way to them. Pure: reads records and ledger.
+"""Which queued backends begin to come up, and which loaded ones give way to them. Pure: reads records and ledger.
 
-One load at a time per device, first come first served: nothing overtakes the one that waits for memory, so that a large
-model is not kept out for ever by small ones.
+One load, wake or falling asleep at a time per device, first come first served: nothing overtakes the one that waits for
+memory, so that a large model is not kept out for ever by small ones.
 """
 
-from collections.abc import Collection, Iterable
-from typing import Literal, NamedTuple
-
-import msgspec
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from engines.contract.errors import EngineError, ErrorCode
 from server.workers.eviction import Resident, choose_victims
+from server.workers.ladder import freed_bytes, sleep_level
 from server.workers.ledger import GIB, Ledger
 from server.workers.record import Record
 from server.workers.status import WorkerState
 
 BATCH_PATIENCE_S = 30.0  # only batches want the memory: a model that clients used so lately stays
+WAKE_SHARE = 0.1  # of the time of a load: what waking is reckoned to take before it was seen
 
 
 class Eviction(NamedTuple):
+    """`level` is the one at which the victim falls asleep; None: it is stopped."""
+
     victim: Record
     wanted_by: Record
+    level: int | None
 
 
 class Admitted(NamedTuple):
@@ -34,17 +37,17 @@ class Admitted(NamedTuple):
 
 
 def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
-    """What to do now about every backend that is queued and due."""
+    """What to do now about every backend that is queued, to load or to wake, and due."""
     found = Admitted([], [], [], {}, None)
-    taken = {device for record in records if record.state.is_coming_up for device in record.devices}
-    due = [r for r in records if r.state is WorkerState.QUEUED and r.not_before <= now]
-    for place, record in enumerate(sorted(due, key=lambda r: r.since), start=1):
-        if not all(ledger.could_ever_fit(device, record.need_bytes) for device in record.devices):
+    taken = busy_devices(records)
+    due = [(r.queued_at, r) for r in records if r.queued_at is not None and r.not_before <= now]
+    for place, (_, record) in enumerate(sorted(due, key=lambda pair: pair[0]), start=1):
+        if not could_ever_fit(record, ledger):
             found.impossible.append(record)
         elif taken.intersection(record.devices):
             found.details[record.spec.id] = f"waits for its turn to load, place {place}"
-        elif _is_missing(record, ledger):
-            found = _make_room(record, records, ledger, now, found)
+        elif is_short(record, ledger):
+            found = make_room(record, records, ledger, now, found)
             taken.update(record.devices)
         else:
             found.starts.append(record)
@@ -52,76 +55,57 @@ def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
     return found
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What a load would take and do. `verdict`: it is `loaded`, `fits`, `evicts` others, `waits`, or fits `never`.
-
-    `need_bytes` are on each of `devices`; `load_s` is what the last load took, None if there was none.
-    """
-
-    backend_id: str
-    verdict: Literal["loaded", "fits", "evicts", "waits", "never"]
-    devices: tuple[str, ...]
-    need_bytes: int
-    is_measured: bool
-    evicts: tuple[str, ...] = ()
-    detail: str | None = None
-    load_s: float | None = None
+def busy_devices(records: Iterable[Record]) -> set[str]:
+    """On which a model comes up or falls asleep: what others allocate meanwhile would spoil its measuring."""
+    return {device for record in records if _is_moving(record) for device in record.devices}
 
 
-def plan(record: Record, records: Collection[Record], ledger: Ledger, now: float) -> Plan:
-    """For `record` as if somebody asked for it now."""
-    verdict, evicts, detail = _verdict(record, records, ledger, now)
-    return Plan(
-        record.spec.id,
-        verdict,
-        record.devices,
-        record.need_bytes,
-        record.is_measured,
-        evicts,
-        detail,
-        record.load_s,
-    )
+def could_ever_fit(record: Record, ledger: Ledger) -> bool:
+    return all(ledger.could_ever_fit(device, need) for device, need in record.needs.items())
 
 
-def _verdict(
-    record: Record, records: Collection[Record], ledger: Ledger, now: float
-) -> tuple[Literal["loaded", "fits", "evicts", "waits", "never"], tuple[str, ...], str | None]:
-    if record.state.has_process:
-        return "loaded", (), record.detail
-    if not all(ledger.could_ever_fit(device, record.need_bytes) for device in record.devices):
-        return "never", (), cannot_fit(record, ledger).message
-    if not _is_missing(record, ledger):
-        return "fits", (), None
-    made = _make_room(record, records, ledger, now, Admitted([], [], [], {}, None))
-    victims = tuple(eviction.victim.spec.id for eviction in made.evictions)
-    return ("evicts", victims, None) if victims else ("waits", (), made.details.get(record.spec.id))
+def is_short(record: Record, ledger: Ledger) -> bool:
+    """Whether memory must be freed before it can come up."""
+    return any(_missing_bytes(record, device, ledger) > 0 for device in record.needs)
 
 
-def _is_missing(record: Record, ledger: Ledger) -> bool:
-    return any(ledger.missing_bytes(device, record.need_bytes) > 0 for device in record.devices)
-
-
-def _make_room(
+def make_room(
     record: Record, records: Collection[Record], ledger: Ledger, now: float, found: Admitted
 ) -> Admitted:
-    victims: set[str] = set()
-    for device in record.devices:
-        leaving = sum(ledger.held_bytes(device, r.spec.id) for r in records if _is_leaving(r, device))
-        missing = ledger.missing_bytes(device, record.need_bytes) - leaving
+    """Whom `record` displaces, or what it waits for."""
+    levels: dict[str, int | None] = {}
+    for device in record.needs:
+        leaving = sum(_leaving_bytes(r, device, ledger) for r in records)
+        missing = _missing_bytes(record, device, ledger) - leaving
         if missing <= 0:
             continue
         chosen = _choose(record, device, missing, records, ledger, now)
         if chosen is None:
             found.details[record.spec.id] = _shortage(record, device, ledger)
             return found._replace(look_again_at=_next_look(records, now))
-        victims.update(chosen)
-    found.evictions.extend(Eviction(r, record) for r in records if r.spec.id in victims)
+        for name, level in chosen.items():
+            levels[name] = None if level is None else levels.get(name, level)
+    found.evictions.extend(Eviction(r, record, levels[r.spec.id]) for r in records if r.spec.id in levels)
     found.details[record.spec.id] = "waits until memory is free"
     return found
 
 
-def _is_leaving(record: Record, device: str) -> bool:
-    return record.state is WorkerState.DRAINING and device in record.devices
+def _is_moving(record: Record) -> bool:
+    is_falling_asleep = record.state is WorkerState.FALLING_ASLEEP and not record.leases
+    return record.state.is_coming_up or is_falling_asleep
+
+
+def _missing_bytes(record: Record, device: str, ledger: Ledger) -> int:
+    """A model that is asleep holds a part of its need already."""
+    return ledger.missing_bytes(device, record.needs[device] - ledger.held_bytes(device, record.spec.id))
+
+
+def _leaving_bytes(record: Record, device: str, ledger: Ledger) -> int:
+    if record.state is WorkerState.DRAINING:
+        return ledger.held_bytes(device, record.spec.id)
+    if record.state is WorkerState.FALLING_ASLEEP:
+        return max(0, freed_bytes(record, device, ledger, record.level))
+    return 0
 
 
 def _choose(
@@ -131,31 +115,61 @@ def _choose(
     records: Collection[Record],
     ledger: Ledger,
     now: float,
-) -> tuple[str, ...] | None:
-    """Idle ones; for somebody who waits also those that are busy with batches only."""
-    ready = [r for r in records if r.state is WorkerState.READY and device in r.devices]
+) -> Mapping[str, int | None] | None:
+    """Names of the victims, with the levels at which they sleep.
+
+    Idle ones; for somebody who waits also those that are busy with batches only. If it is enough that hot ones fall
+    asleep and sleeping ones stop, they do; else those that are hot are stopped too.
+    """
+    others = [r for r in records if r is not record and ledger.held_bytes(device, r.spec.id) > 0]
+    levels = {r.spec.id: sleep_level(r, records, ledger) for r in others}
+    stopped: dict[str, int | None] = dict.fromkeys(levels)
     patience_s = BATCH_PATIENCE_S if record.is_for_batch_only else 0.0
-    idle = choose_victims(missing_bytes, (_resident(r, device, ledger, now, patience_s) for r in ready))
-    if idle is not None or record.is_for_batch_only:
-        return idle
-    yielding = (_resident(r, device, ledger, now, 0.0, is_batch_idle=True) for r in ready)
-    return choose_victims(missing_bytes, yielding)
+    for is_batch_idle in (False,) if record.is_for_batch_only else (False, True):
+        for rungs in (levels, stopped):
+            residents = (
+                _resident(r, device, ledger, now, patience_s, rungs[r.spec.id], is_batch_idle=is_batch_idle)
+                for r in others
+            )
+            chosen = choose_victims(missing_bytes, residents)
+            if chosen is not None:
+                return {name: rungs[name] for name in chosen}
+    return None
 
 
 def _resident(
-    record: Record, device: str, ledger: Ledger, now: float, patience_s: float, *, is_batch_idle: bool = False
+    record: Record,
+    device: str,
+    ledger: Ledger,
+    now: float,
+    patience_s: float,
+    level: int | None,
+    *,
+    is_batch_idle: bool,
 ) -> Resident:
     idle_s = record.idle_s(now)
     if idle_s is None and is_batch_idle and record.is_busy_with_batches_only:
         idle_s = 0.0
     return Resident(
         record.spec.id,
-        ledger.held_bytes(device, record.spec.id),
+        max(0, freed_bytes(record, device, ledger, level)),
         idle_s if idle_s is not None and idle_s >= patience_s else None,
         is_pinned=record.is_pinned,
         priority=record.spec.priority,
-        load_s=record.load_s,
+        return_s=_return_s(record, level),
     )
+
+
+def _return_s(record: Record, level: int | None) -> float | None:
+    """How much longer it takes to be hot again than it would from where the record is now."""
+    wake_s = record.wake_s
+    if wake_s is None and record.load_s is not None:
+        wake_s = record.load_s * WAKE_SHARE
+    if level is not None:
+        return wake_s
+    if record.state is WorkerState.ASLEEP and record.load_s is not None and wake_s is not None:
+        return max(0.0, record.load_s - wake_s)
+    return record.load_s
 
 
 def _next_look(records: Iterable[Record], now: float) -> float | None:
@@ -166,16 +180,17 @@ def _next_look(records: Iterable[Record], now: float) -> float | None:
 
 def _shortage(record: Record, device: str, ledger: Ledger) -> str:
     free = ledger.budgets[device] - ledger.used_bytes(device)
+    need = record.needs[device] - ledger.held_bytes(device, record.spec.id)
     holders = ", ".join(f"{h.backend_id} {_gib(h.size_bytes)}" for h in ledger.holdings(device))
-    return f"needs {_gib(record.need_bytes)} on {device}, {_gib(max(free, 0))} are free; held by {holders}"
+    return f"needs {_gib(need)} on {device}, {_gib(max(free, 0))} are free; held by {holders}"
 
 
 def cannot_fit(record: Record, ledger: Ledger) -> EngineError:
     """The refusal of a model that is larger than its device, with numbers and what would help."""
-    device = min(record.devices, key=lambda name: ledger.budgets.get(name, 0))
+    device = next(name for name, need in record.needs.items() if not ledger.could_ever_fit(name, need))
     budget = ledger.budgets[device]
     message = (
-        f"The model needs {_gib(record.need_bytes)} on {device}, whose budget is {_gib(budget)}:"
+        f"The model needs {_gib(record.needs[device])} on {device}, whose budget is {_gib(budget)}:"
         " a smaller context, fewer requests at once, another device, or a larger budget would help"
     )
     return EngineError(ErrorCode.MODEL_UNAVAILABLE, message, retry_after_s=600)

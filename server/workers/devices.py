@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from engines.contract.engine import MemoryEstimate
 from engines.contract.spec import BackendSpec
 from server.settings import Settings
-from server.workers.ledger import GIB, Memory
+from server.workers.ledger import CPU, GIB, GPU_PROCESS_BYTES, PROCESS_BYTES, Memory
 from server.workers.nvml import Gpu, read_gpus
 
-CPU = "cpu"
 LEAST_SPARED_BYTES = 2 * GIB
 SPARED_SHARE = 0.1
-PROCESS_BYTES = 600 * 1024**2
-"""What a worker on the CPU holds besides its model: interpreter and libraries, measured at 450 to 620 MiB."""
+SLEEPERS_SHARE = 0.5
 
 
 def read_memory(
@@ -35,7 +33,14 @@ def read_memory(
         or need_bytes(estimates.get(spec.id), devices_of(spec, has_gpu=has_gpu))
         for spec in specs
     }
-    return Memory(budgets, needs, lambda spec: devices_of(spec, has_gpu=has_gpu))
+    sleep_budget = settings.sleep_budget_bytes
+    return Memory(
+        budgets,
+        needs,
+        lambda spec: devices_of(spec, has_gpu=has_gpu),
+        host_bytes=GPU_PROCESS_BYTES,
+        sleep_budget=int(budgets[CPU] * SLEEPERS_SHARE) if sleep_budget is None else sleep_budget,
+    )
 
 
 def ram_budget(total_bytes: int) -> int:

@@ -1,26 +1,30 @@
 """Which loaded models give way to one that wants to load. Pure.
 
 The rule, to be read by people: only models that nobody uses, and no pinned ones; of these the lowest priority first,
-then the one that is cheapest to bring back for what it frees (seconds of load per byte), then the one that was used
-longest ago. No more of them than needed.
+then the one that is cheapest to bring back for what it frees (seconds per byte), then the one that was used longest
+ago. No more of them than needed.
 """
 
 from collections.abc import Iterable
 
 import msgspec
 
-UNKNOWN_LOAD_S = 60.0
+UNKNOWN_RETURN_S = 60.0
 
 
 class Resident(msgspec.Struct, frozen=True):
-    """A loaded backend. `idle_s` is None while requests run or wait; `priority` is higher for what shall stay."""
+    """A backend that holds memory, hot or asleep; `size_bytes` is what it would free.
+
+    `idle_s` is None while requests run or wait; `priority` is higher for what shall stay; `return_s` is how long it
+    takes to bring it back.
+    """
 
     backend_id: str
     size_bytes: int
     idle_s: float | None
     is_pinned: bool = False
     priority: int = 0
-    load_s: float | None = None
+    return_s: float | None = None
 
 
 def choose_victims(missing_bytes: int, residents: Iterable[Resident]) -> tuple[str, ...] | None:
@@ -42,9 +46,9 @@ def _may_go(resident: Resident) -> bool:
 
 
 def _reluctance(resident: Resident) -> tuple[float, float, float, str]:
-    load_s = UNKNOWN_LOAD_S if resident.load_s is None else resident.load_s
+    return_s = UNKNOWN_RETURN_S if resident.return_s is None else resident.return_s
     idle_s = resident.idle_s or 0.0
-    return (resident.priority, load_s / resident.size_bytes, -idle_s, resident.backend_id)
+    return (resident.priority, return_s / resident.size_bytes, -idle_s, resident.backend_id)
 
 
 def _needed(chosen: list[Resident], surplus_bytes: int) -> list[Resident]:

@@ -12,6 +12,11 @@ import msgspec
 from engines.contract.spec import BackendSpec
 
 GIB = 1024**3
+CPU = "cpu"
+PROCESS_BYTES = 600 * 1024**2
+"""What a worker on the CPU holds besides its model: interpreter and libraries, measured at 450 to 620 MiB."""
+GPU_PROCESS_BYTES = 3 * GIB
+"""What a worker on a GPU holds of the host's memory, reckoned."""
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -23,10 +28,14 @@ class Holding(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """`budgets` by device; a device that is not in it has no bound, and what is held there is only told."""
+    """`budgets` by device; a device that is not in it has no bound, and what is held there is only told.
 
-    def __init__(self, budgets: Mapping[str, int]) -> None:
+    `sleep_budget` is the part of the host's memory that sleeping models may hold together; None is no bound.
+    """
+
+    def __init__(self, budgets: Mapping[str, int], sleep_budget: int | None = None) -> None:
         self.budgets = dict(budgets)
+        self.sleep_budget = sleep_budget
         self._held: dict[str, dict[str, Holding]] = {}
 
     def grant(self, device: str, backend_id: str, size_bytes: int) -> None:
@@ -64,11 +73,17 @@ class Ledger:
 
 
 class Memory(NamedTuple):
-    """What a scheduler is told at its start: budgets by device, needs by backend, and a backend's devices."""
+    """What a scheduler is told at its start: budgets by device, needs by backend, and a backend's devices.
+
+    `host_bytes`: what a worker on a GPU takes of the host's memory. `sleep_budget`: how much of that all sleeping ones
+    may hold together; None is no bound of their own.
+    """
 
     budgets: Mapping[str, int]
     needs: Mapping[str, int]
     devices_of: Callable[[BackendSpec], tuple[str, ...]]
+    host_bytes: int = 0
+    sleep_budget: int | None = None
 
 
 NO_BOUNDS = Memory({}, {}, lambda spec: (spec.device,))

@@ -1,12 +1,13 @@
 """What the scheduler knows of one backend, and how many of its places batches may take. Pure."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
 from server.workers.actions import failed, overloaded, still_loading
 from server.workers.backoff import DeathRecord, RestartPolicy
+from server.workers.ledger import CPU
 from server.workers.pacing import Pace
 from server.workers.status import WorkerState
 
@@ -24,12 +25,19 @@ class Record:
         *,
         devices: tuple[str, ...] = ("cpu",),
         need_bytes: int = 0,
+        host_bytes: int = 0,
     ) -> None:
         self.spec = spec
-        self.devices = devices
-        self.need_bytes = need_bytes  # on each device: reckoned before the first load, measured after it
+        self.devices = devices  # that it computes on; a worker on a GPU takes memory of the host besides
+        self.needs = {CPU: host_bytes} | dict.fromkeys(devices, need_bytes)  # reckoned, after a load measured
         self.is_measured = False
+        self.queued_at: float | None = None  # since when it waits for its turn to load or to wake
         self.is_held_up = False  # queued, and waits for another load or for memory, not for a time
+        self.sleep_levels: tuple[int, ...] = ()  # that its worker offers
+        self.level: int | None = None  # at which it sleeps, or falls asleep
+        self.asleep_bytes: dict[int, Mapping[str, int]] = {}  # level -> what it held of each device
+        self.wake_s: float | None = None  # of the last wake
+        self.postponed_until = now  # it is not let go for being idle before that
         self.is_pinned = spec.pinned
         self.evictions: dict[str, int] = {}  # by cause
         self.load_s: float | None = None  # of the last load
@@ -53,8 +61,19 @@ class Record:
     def enter(self, state: WorkerState, now: float, detail: str | None = None) -> None:
         if state is not self.state:
             self.since = now
+            self.queued_at = now if state is WorkerState.QUEUED else None
         self.state = state
         self.detail = detail
+
+    @property
+    def need_bytes(self) -> int:
+        """On each of `devices`."""
+        return self.needs[self.devices[0]]
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Somebody wants it up: a client, a batch, an operator."""
+        return bool(self.is_wanted or self.waiting or self.batch_waiting)
 
     @property
     def is_loading(self) -> bool:
@@ -66,9 +85,10 @@ class Record:
         return self.state is WorkerState.READY and not self.is_doomed
 
     def idle_s(self, now: float) -> float | None:
-        """For how long nobody has used it; None while somebody does or waits, or it is not ready."""
-        is_wanted = self.leases or self.waiting or self.batch_waiting
-        return None if is_wanted or not self.is_serving else now - self.last_used_at
+        """For how long nobody has used it; None while somebody does or waits, or it neither is ready nor asleep."""
+        is_wanted = self.leases or self.waiting or self.batch_waiting or self.queued_at is not None
+        is_here = self.is_serving or self.state is WorkerState.ASLEEP
+        return None if is_wanted or not is_here else now - self.last_used_at
 
     @property
     def is_busy_with_batches_only(self) -> bool:
@@ -81,11 +101,12 @@ class Record:
 
     @property
     def keep_until(self) -> float | None:
-        """When it shall be stopped if nobody uses it until then."""
-        keep_alive_s = self.spec.keep_alive_s
-        if keep_alive_s is None or self.is_pinned or self.idle_s(self.last_used_at) is None:
+        """When it shall fall asleep or be stopped if nobody uses it until then."""
+        is_asleep = self.state is WorkerState.ASLEEP
+        keep_s = self.spec.sleep_for_s if is_asleep else self.spec.keep_alive_s
+        if keep_s is None or self.is_pinned or self.idle_s(self.last_used_at) is None:
             return None
-        return self.last_used_at + keep_alive_s
+        return max((self.since if is_asleep else self.last_used_at) + keep_s, self.postponed_until)
 
     def wake_times(self) -> Iterator[float]:
         """When time alone changes something about it."""
@@ -94,7 +115,7 @@ class Record:
             yield self.pace.next_at
         if self.is_loading:
             yield self.load_deadline
-        if self.state is WorkerState.QUEUED and not self.is_held_up:
+        if self.queued_at is not None and not self.is_held_up:
             yield self.not_before
         if self.keep_until is not None:
             yield self.keep_until

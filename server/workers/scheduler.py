@@ -3,24 +3,15 @@
 Pure: it knows no process, socket or clock; the supervisor tells it what happened and does what it answers.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
-from server.workers.actions import (
-    Action,
-    Grant,
-    Refuse,
-    StartWorker,
-    StopWorker,
-    overloaded,
-    shutting_down,
-    stopped,
-)
-from server.workers.admission import admit, cannot_fit
+from server.workers.actions import Action, Refuse, StopWorker, shutting_down, stopped
 from server.workers.backoff import RestartPolicy
+from server.workers.ladder import gave_too_little
 from server.workers.ledger import NO_BOUNDS, Ledger, Memory
+from server.workers.moves import Moves
 from server.workers.record import Record
 from server.workers.status import WorkerState
 
@@ -39,72 +30,63 @@ class Scheduler:
     ) -> None:
         self._policy = policy
         self._jitter = jitter
-        self._draining = False
-        self._holder: dict[int, Record] = {}  # ticket -> its backend
-        self._look_again_at: float | None = None
-        self.ledger = Ledger(memory.budgets)
+        self.ledger = Ledger(memory.budgets, memory.sleep_budget)
         self.records = {
             spec.id: Record(
-                spec, policy, now, devices=memory.devices_of(spec), need_bytes=memory.needs.get(spec.id, 0)
+                spec,
+                policy,
+                now,
+                devices=memory.devices_of(spec),
+                need_bytes=memory.needs.get(spec.id, 0),
+                host_bytes=memory.host_bytes,
             )
             for spec in specs
         }
+        self._moves = Moves(self.records, self.ledger, policy)
 
     def on_request(
         self, now: float, ticket: int, backend_id: str, priority: Priority = Priority.DEFAULT
     ) -> list[Action]:
         """Someone wants a lease. A batch gets places that nobody else wants, and waits without a deadline."""
         record = self.records[backend_id]
-        if self._draining:
+        if self._moves.is_draining:
             return [Refuse(ticket, shutting_down())]
         if record.state is WorkerState.FAILED and now < record.not_before:
             return [Refuse(ticket, record.refusal(now))]
-        if priority is Priority.BATCH:
-            return self._admit_batch(record, ticket, now)
-        limits = record.spec.limits
-        record.pace.see_client(now)
-        if record.num_free > 0:
-            return [self._grant(record, ticket)]
-        if len(record.waiting) >= limits.max_queue:
-            return [Refuse(ticket, overloaded(len(record.leases), len(record.waiting)))]
-        timeout_s = limits.queue_timeout_s if record.is_serving else limits.load_timeout_s
-        record.waiting[ticket] = now + timeout_s
-        self._holder[ticket] = record
-        return self._bring_up(record, now)
+        return self._moves.leases.ask(record, ticket, priority, now) or self._moves.bring_up(record, now)
 
     def on_leave(self, now: float, ticket: int) -> list[Action]:
         """The holder of a lease has finished, or someone who waited has gone."""
-        record = self._holder.pop(ticket, None)
+        record = self._moves.leases.leave(ticket, now)
         if record is None:
             return []
-        if ticket in record.batch_waiting:
-            del record.batch_waiting[ticket]
-            return []
-        if ticket in record.waiting:
-            del record.waiting[ticket]
-            return []
-        record.leases.remove(ticket)
-        if ticket in record.batch_leases:
-            record.batch_leases.remove(ticket)
-        else:
-            record.pace.see_client(now)
-        record.last_used_at = now
-        if record.state is WorkerState.DRAINING and not record.leases:
-            return [StopWorker(record.spec.id)]
-        return self._serve_waiting(record, now) + self._load_queued(now)
+        if not record.leases and record.state in (WorkerState.DRAINING, WorkerState.FALLING_ASLEEP):
+            return [self._moves.take_down(record)]
+        return self._moves.leases.serve(record, now) + self._moves.load_queued(now)
 
     def on_load(self, now: float, backend_id: str) -> list[Action]:
         """An operator wants the backend up, even if it has failed a moment ago."""
         record = self.records[backend_id]
-        record.is_wanted = record.state is WorkerState.DRAINING
-        return self._bring_up(record, now)
+        record.is_wanted = record.state in (WorkerState.DRAINING, WorkerState.FALLING_ASLEEP)
+        return self._moves.bring_up(record, now)
+
+    def on_sleep(self, now: float, backend_id: str) -> list[Action]:
+        """An operator wants the backend asleep. Nothing happens if it cannot sleep now; `can_sleep` tells."""
+        record = self.records[backend_id]
+        level = self._moves.sleep_level(record)
+        if level is None:
+            return []
+        return self._moves.let_go(record, now, "by an operator", "operator", level)
+
+    def can_sleep(self, backend_id: str) -> bool:
+        return self._moves.sleep_level(self.records[backend_id]) is not None
 
     def on_stop(self, now: float, backend_id: str) -> list[Action]:
         """An operator wants the backend down: running requests end, waiting ones are refused."""
         record = self.records[backend_id]
         record.deaths.clear()
         record.is_wanted = False
-        actions = self._refuse_waiting(record, stopped())
+        actions = self._moves.leases.refuse_waiting(record, stopped())
         if record.state.has_process:
             record.enter(WorkerState.DRAINING, now)
             return actions if record.leases else [*actions, StopWorker(backend_id)]
@@ -117,36 +99,69 @@ class Scheduler:
         if record.state.is_coming_up:
             record.enter(state, now, detail)
 
-    def on_ready(self, now: float, backend_id: str, load_s: float | None = None) -> list[Action]:
+    def on_ready(
+        self, now: float, backend_id: str, load_s: float | None = None, sleep_levels: tuple[int, ...] = ()
+    ) -> list[Action]:
         record = self.records[backend_id]
         if not record.is_loading:
             return []
-        record.enter(WorkerState.READY, now)
         record.load_s = load_s
-        record.last_used_at = now
-        record.last_error = None
-        deadline = now + record.spec.limits.queue_timeout_s
-        record.waiting = dict.fromkeys(record.waiting, deadline)
-        return self._serve_waiting(record, now) + self._load_queued(now)
+        record.sleep_levels = sleep_levels
+        return self._moves.become_ready(record, now)
 
-    def on_measured(self, now: float, backend_id: str, size_bytes: int) -> list[Action]:
-        """The worker was seen to hold so much on each of its devices. What a ready one holds is what it will need."""
+    def on_asleep(self, now: float, backend_id: str, freed: Mapping[str, int]) -> list[Action]:
+        """The worker fell asleep and gave back so much of each device; less than nothing where weights went to."""
+        record = self.records[backend_id]
+        if record.state is not WorkerState.FALLING_ASLEEP or record.level is None:
+            return []
+        held = {device: self.ledger.held_bytes(device, backend_id) for device in record.needs}
+        kept = {device: max(0, size - freed.get(device, 0)) for device, size in held.items()}
+        for device, size in kept.items():
+            self.ledger.measure(device, backend_id, size)
+        record.asleep_bytes[record.level] = kept
+        device = record.devices[0]
+        if gave_too_little(held[device], kept[device]):
+            return self._moves.give_up_sleep(
+                record, now, f"kept {kept[device]} of {held[device]} bytes of {device}"
+            )
+        record.enter(WorkerState.ASLEEP, now, f"level {record.level}")
+        again = self._moves.bring_up(record, now) if record.is_asked_for else []
+        record.is_wanted = False
+        return again or self._moves.load_queued(now)
+
+    def on_awake(self, now: float, backend_id: str, wake_s: float) -> list[Action]:
+        record = self.records[backend_id]
+        if record.state is not WorkerState.WAKING or record.is_doomed:
+            return []
+        record.wake_s = wake_s
+        return self._moves.become_ready(record, now)
+
+    def on_sleep_refused(self, now: float, backend_id: str, reason: str) -> list[Action]:
+        """The worker stayed hot: memory that was promised must come back another way."""
+        record = self.records[backend_id]
+        if record.state is not WorkerState.FALLING_ASLEEP:
+            return []
+        return self._moves.give_up_sleep(record, now, f"did not fall asleep: {reason}")
+
+    def on_measured(self, now: float, backend_id: str, sizes: Mapping[str, int]) -> list[Action]:
+        """The worker was seen to hold so much of each device. What a ready one holds is what it will need."""
         record = self.records[backend_id]
         if not record.state.has_process:
             return []
-        is_loaded = not record.state.is_coming_up
-        for device in record.devices:
-            if is_loaded or size_bytes > self.ledger.held_bytes(device, backend_id):
+        for device, size_bytes in sizes.items():
+            is_more = size_bytes > self.ledger.held_bytes(device, backend_id)
+            if is_more or not record.state.is_coming_up:
                 self.ledger.measure(device, backend_id, size_bytes)
-        if is_loaded:
-            record.need_bytes = max(size_bytes, record.need_bytes if record.is_measured else 0)
+        if record.state is WorkerState.READY:
+            before = record.needs if record.is_measured else {}
+            record.needs |= {device: max(size, before.get(device, 0)) for device, size in sizes.items()}
             record.is_measured = True
-        return self._load_queued(now)
+        return self._moves.load_queued(now)
 
     def on_pin(self, now: float, backend_id: str, is_pinned: bool) -> list[Action]:
         """A pinned model never gives way and is not stopped for being idle."""
         self.records[backend_id].is_pinned = is_pinned
-        return self._load_queued(now)
+        return self._moves.load_queued(now)
 
     def on_hang_up(self, backend_id: str) -> None:
         """The worker's connection is lost: nobody gets a lease until the next worker is ready."""
@@ -157,44 +172,53 @@ class Scheduler:
     ) -> list[Action]:
         """The worker's process is gone; `error` is None after an orderly stop."""
         record = self.records[backend_id]
-        for device in record.devices:
+        for device in record.needs:
             self.ledger.release(device, backend_id)
-        if record.state is WorkerState.DRAINING or error is None or self._draining:
+        if record.state is WorkerState.DRAINING or error is None or self._moves.is_draining:
             record.enter(WorkerState.STOPPED, now)
-            is_wanted = record.is_wanted or bool(record.waiting or record.batch_waiting)
-            again = self._bring_up(record, now) if is_wanted else []
+            again = self._moves.bring_up(record, now) if record.is_asked_for else []
             record.is_wanted = False
-            return again + self._load_queued(now)
+            return again + self._moves.load_queued(now)
         was_ready_s = now - record.since if record.state is WorkerState.READY else 0.0
+        is_missed = record.is_asked_for or record.state not in (
+            WorkerState.ASLEEP,
+            WorkerState.FALLING_ASLEEP,
+        )
         record.last_error = error
         record.deaths.add(now, lived_ready_s=was_ready_s)
         if permanent or record.deaths.is_hopeless:
             record.not_before = now + self._policy.failed_s
             record.deaths.clear()
             record.enter(WorkerState.FAILED, now, error)
-            return self._refuse_waiting(record, record.refusal(now)) + self._load_queued(now)
+            return self._moves.leases.refuse_waiting(record, record.refusal(now)) + self._moves.load_queued(
+                now
+            )
+        if not is_missed:
+            record.enter(WorkerState.STOPPED, now, error)
+            return self._moves.load_queued(now)
         record.restarts += 1
         record.not_before = now + record.deaths.delay_s(self._jitter())
         record.enter(WorkerState.QUEUED, now, f"restarting after: {error}")
-        return self._load_queued(now)
+        return self._moves.load_queued(now)
 
     def on_drain(self, now: float) -> list[Action]:
         """The server is going down: nothing starts, nobody waits any longer; running requests go on."""
-        self._draining = True
+        self._moves.is_draining = True
         actions: list[Action] = []
         for record in self.records.values():
-            actions += self._refuse_waiting(record, shutting_down())
+            actions += self._moves.leases.refuse_waiting(record, shutting_down())
+            record.queued_at = None
             if record.state is WorkerState.QUEUED:
                 record.enter(WorkerState.STOPPED, now)
         return actions
 
     def on_tick(self, now: float) -> list[Action]:
         """Time has passed: waits and loads that took too long end, delayed starts begin."""
-        actions = self._load_queued(now)
+        actions = self._moves.load_queued(now)
         for record in self.records.values():
-            actions += self._expire_waiting(record, now) + self._serve_batch(record, now)
+            actions += self._moves.leases.expire(record, now) + self._moves.leases.serve_batch(record, now)
             if record.keep_until is not None and record.keep_until <= now:
-                actions += self._let_go(record, now, "was idle", "idle")
+                actions += self._moves.retire(record, now)
             if record.is_loading and record.load_deadline <= now:
                 record.is_doomed = True
                 limit_s = record.spec.limits.load_timeout_s
@@ -204,92 +228,6 @@ class Scheduler:
     def next_wake(self) -> float | None:
         """The earliest time at which `on_tick` has something to do."""
         times = [time for record in self.records.values() for time in record.wake_times()]
-        if self._look_again_at is not None:
-            times.append(self._look_again_at)
+        if self._moves.look_again_at is not None:
+            times.append(self._moves.look_again_at)
         return min(times, default=None)
-
-    def _bring_up(self, record: Record, now: float) -> list[Action]:
-        if self._draining or record.state not in (WorkerState.STOPPED, WorkerState.FAILED):
-            return []
-        record.not_before = now
-        record.enter(WorkerState.QUEUED, now)
-        return self._load_queued(now)
-
-    def _load_queued(self, now: float) -> list[Action]:
-        """Begin the loads whose turn it is, and make room for the next."""
-        self._look_again_at = None
-        if all(record.state is not WorkerState.QUEUED for record in self.records.values()):
-            return []  # as after almost every request
-        admitted = admit(self.records.values(), self.ledger, now)
-        self._look_again_at = admitted.look_again_at
-        actions: list[Action] = []
-        for record in self.records.values():
-            record.is_held_up = record.spec.id in admitted.details
-            if record.is_held_up:
-                record.enter(WorkerState.QUEUED, now, admitted.details[record.spec.id])
-        for record in admitted.impossible:
-            refusal = cannot_fit(record, self.ledger)
-            record.not_before = now + self._policy.failed_s
-            record.last_error = refusal.message
-            record.enter(WorkerState.FAILED, now, refusal.message)
-            actions += self._refuse_waiting(record, refusal)
-        for eviction in admitted.evictions:
-            detail = f"gives way to {eviction.wanted_by.spec.id}"
-            actions += self._let_go(eviction.victim, now, detail, "memory")
-        return actions + [self._start(record, now) for record in admitted.starts]
-
-    def _start(self, record: Record, now: float) -> StartWorker:
-        for device in record.devices:
-            self.ledger.grant(device, record.spec.id, record.need_bytes)
-        record.enter(WorkerState.STARTING, now)
-        record.load_deadline = now + record.spec.limits.load_timeout_s
-        record.is_doomed = False
-        return StartWorker(record.spec.id)
-
-    def _let_go(self, record: Record, now: float, detail: str, cause: str) -> list[Action]:
-        """Requests that run end, then the worker; `cause` is counted."""
-        record.evictions[cause] = record.evictions.get(cause, 0) + 1
-        record.enter(WorkerState.DRAINING, now, detail)
-        return [] if record.leases else [StopWorker(record.spec.id)]
-
-    def _grant(self, record: Record, ticket: int) -> Grant:
-        record.leases.add(ticket)
-        self._holder[ticket] = record
-        return Grant(ticket, record.spec.id)
-
-    def _admit_batch(self, record: Record, ticket: int, now: float) -> list[Action]:
-        if len(record.batch_waiting) >= record.max_batch_waiting:
-            return [Refuse(ticket, overloaded(len(record.leases), len(record.batch_waiting)))]
-        record.batch_waiting[ticket] = None
-        self._holder[ticket] = record
-        return self._serve_batch(record, now) or self._bring_up(record, now)
-
-    def _serve_waiting(self, record: Record, now: float) -> list[Action]:
-        tickets = list(record.waiting)[: max(0, record.num_free)]
-        for ticket in tickets:
-            del record.waiting[ticket]
-        granted: list[Action] = [self._grant(record, ticket) for ticket in tickets]
-        return granted + self._serve_batch(record, now)
-
-    def _serve_batch(self, record: Record, now: float) -> list[Action]:
-        num_begun = min(len(record.batch_waiting), record.pace.allowance(now, record.num_free_for_batch))
-        record.pace.take(num_begun)
-        tickets = list(record.batch_waiting)[:num_begun]
-        for ticket in tickets:
-            del record.batch_waiting[ticket]
-            record.batch_leases.add(ticket)
-        return [self._grant(record, ticket) for ticket in tickets]
-
-    def _refuse_waiting(self, record: Record, error: EngineError) -> list[Action]:
-        tickets = [*record.waiting, *record.batch_waiting]
-        return [self._refuse(record, ticket, error) for ticket in tickets]
-
-    def _expire_waiting(self, record: Record, now: float) -> list[Action]:
-        expired = [ticket for ticket, deadline in record.waiting.items() if deadline <= now]
-        return [self._refuse(record, ticket, record.refusal(now)) for ticket in expired]
-
-    def _refuse(self, record: Record, ticket: int, error: EngineError) -> Refuse:
-        record.waiting.pop(ticket, None)
-        record.batch_waiting.pop(ticket, None)
-        del self._holder[ticket]
-        return Refuse(ticket, error)

@@ -1,10 +1,7 @@
 """What a backend's worker is doing, as the API and the command line show it."""
 
-import contextlib
 import datetime
 import enum
-import os
-from pathlib import Path
 
 import msgspec
 
@@ -12,7 +9,10 @@ from server.workers.ledger import Holding
 
 
 class WorkerState(enum.StrEnum):
-    """`stopped` has no process, `queued` waits for its turn to load, `failed` is not tried for a while."""
+    """`stopped` has no process, `queued` waits for its turn to load, `failed` is not tried for a while.
+
+    `asleep` has a process but no weights, or has them in host RAM: it holds less and is back sooner than by a load.
+    """
 
     STOPPED = "stopped"
     QUEUED = "queued"
@@ -20,16 +20,24 @@ class WorkerState(enum.StrEnum):
     LOADING = "loading"
     WARMING = "warming"
     READY = "ready"
+    FALLING_ASLEEP = "falling_asleep"
+    ASLEEP = "asleep"
+    WAKING = "waking"
     DRAINING = "draining"
     FAILED = "failed"
 
     @property
     def is_coming_up(self) -> bool:
-        return self in (WorkerState.STARTING, WorkerState.LOADING, WorkerState.WARMING)
+        """To be ready, from a start or from sleep."""
+        return self in _COMING_UP
 
     @property
     def has_process(self) -> bool:
-        return self.is_coming_up or self in (WorkerState.READY, WorkerState.DRAINING)
+        return self not in _WITHOUT_PROCESS
+
+
+_COMING_UP = frozenset({WorkerState.STARTING, WorkerState.LOADING, WorkerState.WARMING, WorkerState.WAKING})
+_WITHOUT_PROCESS = frozenset({WorkerState.STOPPED, WorkerState.QUEUED, WorkerState.FAILED})
 
 
 class BackendStatus(msgspec.Struct, frozen=True):
@@ -51,6 +59,7 @@ class BackendStatus(msgspec.Struct, frozen=True):
     batch_waiting: int = 0
     pid: int | None = None
     load_s: float | None = None
+    wake_s: float | None = None
     rss_bytes: int | None = None
     device_bytes: int | None = None
     kv_cache_usage: float | None = None
@@ -81,15 +90,3 @@ class StateChange(msgspec.Struct, frozen=True):
     @property
     def key(self) -> tuple[object, object]:
         return (self.state, self.detail)
-
-
-def resident_bytes_by_group() -> dict[int, int]:
-    """Resident memory per process group, from /proc; pages that processes share count once for each."""
-    page_bytes = os.sysconf("SC_PAGE_SIZE")
-    totals: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            group_id = int(fields[2])
-            totals[group_id] = totals.get(group_id, 0) + int(fields[21]) * page_bytes
-    return totals

@@ -14,26 +14,30 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from engines.contract.errors import EngineError
-from engines.contract.frames import Progress, Ready
+from engines.contract.frames import Asleep, Awake, Progress, Ready
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
 from server.telemetry import log_event
-from server.workers.actions import Action, Grant, Refuse, StartWorker, shutting_down
-from server.workers.admission import Plan, plan
+from server.workers.actions import (
+    Action,
+    Grant,
+    Refuse,
+    SleepWorker,
+    StartWorker,
+    StopWorker,
+    WakeWorker,
+    shutting_down,
+)
 from server.workers.backoff import RestartPolicy
-from server.workers.channel import Channel
+from server.workers.channel import Channel, ResidencyFrame
 from server.workers.feed import Feed
-from server.workers.ledger import NO_BOUNDS, Memory
+from server.workers.ledger import CPU, NO_BOUNDS, Memory
+from server.workers.planning import Plan, plan
+from server.workers.proc import GroupMemory, memory_by_group
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
 from server.workers.record import Record
 from server.workers.scheduler import Scheduler
-from server.workers.status import (
-    BackendStatus,
-    DeviceStatus,
-    StateChange,
-    WorkerState,
-    resident_bytes_by_group,
-)
+from server.workers.status import BackendStatus, DeviceStatus, StateChange, WorkerState
 
 MEASURE_EVERY_S = 1.0
 TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
@@ -76,7 +80,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
-        self._memory: dict[int, int] = {}
+        self._memory: dict[int, GroupMemory] = {}
         self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
@@ -123,6 +127,12 @@ class Supervisor:
         """Let running requests end, then end the backend's worker. Returns at once."""
         self._apply(self._scheduler.on_stop(time.monotonic(), backend_id))
 
+    def sleep(self, backend_id: str) -> bool:
+        """Let running requests end, then let the backend fall asleep. False: it is not ready, or cannot."""
+        can_sleep = self._scheduler.can_sleep(backend_id)
+        self._apply(self._scheduler.on_sleep(time.monotonic(), backend_id))
+        return can_sleep
+
     def pin(self, backend_id: str, is_pinned: bool) -> None:
         """Keep the backend loaded, once it is, whatever else wants its memory; or no longer."""
         self._apply(self._scheduler.on_pin(time.monotonic(), backend_id, is_pinned))
@@ -163,7 +173,7 @@ class Supervisor:
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""
         if not {worker.pid for worker in self._workers.values() if worker.pid} <= self._memory.keys():
-            self._memory = resident_bytes_by_group()  # one is younger than the last measurement
+            self._memory = memory_by_group()  # one is younger than the last measurement
         return [self._status(record) for record in self._scheduler.records.values()]
 
     def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
@@ -174,7 +184,23 @@ class Supervisor:
 
     def on_ready(self, worker: WorkerProcess, frame: Ready) -> None:
         log_event("worker.ready", backend=worker.spec.id, load_s=round(frame.load_s, 1))
-        self._apply(self._scheduler.on_ready(time.monotonic(), worker.spec.id, frame.load_s))
+        now, backend_id = time.monotonic(), worker.spec.id
+        self._apply(self._scheduler.on_ready(now, backend_id, frame.load_s, frame.sleep_levels))
+
+    def on_residency(self, worker: WorkerProcess, frame: ResidencyFrame) -> None:
+        """The worker has fallen asleep, is awake, or did neither."""
+        now, backend_id = time.monotonic(), worker.spec.id
+        if isinstance(frame, Asleep):
+            log_event(
+                "worker.asleep", backend=backend_id, level=frame.level, duration_s=round(frame.took_s, 3)
+            )
+            self._apply(self._scheduler.on_asleep(now, backend_id, self._freed(backend_id, frame)))
+        elif isinstance(frame, Awake):
+            log_event("worker.awake", backend=backend_id, duration_s=round(frame.took_s, 3))
+            self._apply(self._scheduler.on_awake(now, backend_id, frame.took_s))
+        elif not frame.is_fatal:  # else the worker ends, which is told by `on_exit`
+            log_event("worker.sleepless", backend=backend_id, reason=frame.message)
+            self._apply(self._scheduler.on_sleep_refused(now, backend_id, frame.message))
 
     def on_hang_up(self, worker: WorkerProcess) -> None:
         self._scheduler.on_hang_up(worker.spec.id)
@@ -194,7 +220,7 @@ class Supervisor:
             elif isinstance(action, StartWorker):
                 pending += self._start(action.backend_id)
             elif worker := self._workers.get(action.backend_id):
-                worker.stop(action.reason)
+                _order(worker, action)
         self._schedule_tick()
         self.feed.tell()
 
@@ -216,7 +242,7 @@ class Supervisor:
             plan = self._plan_launch(spec)
         except EngineError as error:
             return self._scheduler.on_exit(time.monotonic(), backend_id, error.message, permanent=True)
-        worker = WorkerProcess(spec, plan, self._timeouts)
+        worker = WorkerProcess(spec, plan, self._timeouts, residency=self)
         self._workers[backend_id] = worker
         task = asyncio.create_task(worker.run(self), name=f"worker {backend_id}")
         self._tasks.add(task)
@@ -244,31 +270,48 @@ class Supervisor:
         """Tell the scheduler what every worker holds. The system is read in a thread: it takes milliseconds."""
         while True:
             if self._workers:
-                self._memory = await asyncio.to_thread(resident_bytes_by_group)
+                self._memory = await asyncio.to_thread(memory_by_group)
                 for backend_id, worker in list(self._workers.items()):
                     self._tell_size(backend_id, worker)
             await asyncio.sleep(MEASURE_EVERY_S)
 
     def _tell_size(self, backend_id: str, worker: WorkerProcess) -> None:
         record = self._scheduler.records[backend_id]
-        size_bytes = self._size_bytes(record, worker)
-        if size_bytes is None:
+        sizes = self._sizes(record, worker)
+        if not sizes:
             return
-        self._apply(self._scheduler.on_measured(time.monotonic(), backend_id, size_bytes))
+        self._apply(self._scheduler.on_measured(time.monotonic(), backend_id, sizes))
         if record.is_measured:
             self._on_peak(backend_id, record.need_bytes)
 
-    def _size_bytes(self, record: Record, worker: WorkerProcess) -> int | None:
-        """On each of its devices."""
-        if record.devices == ("cpu",):
-            return self._memory.get(worker.pid) if worker.pid else None
-        held = worker.stats.engine.device_bytes if worker.stats else 0
-        return held // len(record.devices) or None
+    def _sizes(self, record: Record, worker: WorkerProcess) -> dict[str, int]:
+        """Bytes that the worker holds of each device, as far as they are known.
+
+        Of the host's memory it is what the worker's processes tell, which counts shared pages in parts, and at least
+        what the system says that nobody else can hold: a worker cannot hide growth.
+        """
+        group = self._memory.get(worker.pid or 0, GroupMemory())
+        stats = worker.stats
+        sizes = {CPU: max(group.anonymous_bytes, stats.host_bytes if stats else 0)}
+        on_gpus = [device for device in record.devices if device != CPU]
+        if on_gpus and stats:
+            sizes |= dict.fromkeys(on_gpus, stats.engine.device_bytes // len(on_gpus))
+        return {device: size for device, size in sizes.items() if size}
+
+    def _freed(self, backend_id: str, frame: Asleep) -> dict[str, int]:
+        devices = self._scheduler.records[backend_id].devices
+        on_gpus = [device for device in devices if device != CPU]
+        return {CPU: frame.freed_host_bytes} | {
+            device: frame.freed_device_bytes // len(on_gpus) for device in on_gpus
+        }
 
     def _waiting_for(self, device: str) -> tuple[str, ...]:
         """Backends that wait to load on it, the next one first."""
-        queued = [r for r in self._scheduler.records.values() if r.state is WorkerState.QUEUED]
-        return tuple(r.spec.id for r in sorted(queued, key=lambda r: r.since) if device in r.devices)
+        records = self._scheduler.records.values()
+        queued = [
+            (r.queued_at, r.spec.id) for r in records if r.queued_at is not None and device in r.devices
+        ]
+        return tuple(backend_id for _, backend_id in sorted(queued))
 
     def _states(self) -> list[StateChange]:
         return [
@@ -282,6 +325,7 @@ class Supervisor:
     def _status(self, record: Record) -> BackendStatus:
         worker = self._workers.get(record.spec.id)
         stats = worker.stats if worker else None
+        group = self._memory.get(worker.pid) if worker and worker.pid else None
         return BackendStatus(
             backend_id=record.spec.id,
             state=record.state,
@@ -299,7 +343,18 @@ class Supervisor:
             last_error=record.last_error,
             pid=worker.pid if worker else None,
             load_s=worker.load_s if worker else None,
-            rss_bytes=self._memory.get(worker.pid) if worker and worker.pid else None,
+            wake_s=record.wake_s,
+            rss_bytes=group.resident_bytes if group else None,
             device_bytes=stats.engine.device_bytes if stats else None,
             kv_cache_usage=stats.engine.kv_cache_usage if stats else None,
         )
+
+
+def _order(worker: WorkerProcess, action: StopWorker | SleepWorker | WakeWorker) -> None:
+    match action:
+        case StopWorker():
+            worker.stop(action.reason)
+        case SleepWorker():
+            worker.sleep(action.level)
+        case WakeWorker():
+            worker.wake()

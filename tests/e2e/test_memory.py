@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.workers.status import resident_bytes_by_group
+from server.workers.proc import memory_by_group
 from tests.e2e.conftest import RunningServer, running_fake
 from tests.e2e.test_batches import chat_line, has_ended, jsonl, submit, until
 
@@ -34,7 +34,7 @@ def worker_bytes(server: RunningServer) -> int:
     children = {
         int(pid) for pid in os.listdir("/proc") if pid.isdecimal() and _parent(int(pid)) == server.process.pid
     }
-    return sum(size for group, size in resident_bytes_by_group().items() if group in children)
+    return sum(size for group, (size, _) in memory_by_group().items() if group in children)
 
 
 def _parent(pid: int) -> int:

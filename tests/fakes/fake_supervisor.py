@@ -2,8 +2,8 @@
 
 import datetime
 
-from server.workers.admission import Plan
 from server.workers.ledger import Holding
+from server.workers.planning import Plan
 from server.workers.status import BackendStatus, DeviceStatus, WorkerState
 
 SINCE = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -39,6 +39,10 @@ class FakeSupervisor:
 
     def plan(self, backend_id: str) -> Plan:
         return Plan(backend_id, "evicts", ("cpu",), 500, True, ("be_b",))
+
+    def sleep(self, backend_id: str) -> bool:
+        self.told.append(("sleep", backend_id))
+        return self.states[backend_id].state is WorkerState.READY
 
     def pin(self, backend_id: str, is_pinned: bool) -> None:
         self.told.append(("pin" if is_pinned else "unpin", backend_id))

@@ -17,6 +17,7 @@ def make_spec(
     engine: str = "tests.fakes.fake_engine",
     options: dict[str, Any] | None = None,
     keep_alive: int | str = -1,
+    sleep_for: int | str = -1,
     pinned: bool = False,
     priority: int = 0,
 ) -> BackendSpec:
@@ -34,6 +35,7 @@ def make_spec(
         preload=preload,
         options=options or {},
         keep_alive=keep_alive,
+        sleep_for=sleep_for,
         pinned=pinned,
         priority=priority,
     )

@@ -27,25 +27,25 @@ def test_without_enough_that_may_go_nobody_goes(residents: list[Resident]) -> No
 
 
 def test_the_lowest_priority_goes_first() -> None:
-    residents = [resident("low", priority=-1, load_s=500), resident("high", priority=1, load_s=1)]
+    residents = [resident("low", priority=-1, return_s=500), resident("high", priority=1, return_s=1)]
 
     assert choose_victims(5, residents) == ("low",)
 
 
 def test_of_equal_priority_the_cheapest_to_bring_back_per_byte_goes_first() -> None:
-    residents = [resident("dear", 10, load_s=100), resident("cheap", 100, load_s=100)]
+    residents = [resident("dear", 10, return_s=100), resident("cheap", 100, return_s=100)]
 
     assert choose_victims(5, residents) == ("cheap",)
 
 
 def test_of_equal_cost_the_one_that_was_used_longest_ago_goes_first() -> None:
-    residents = [resident("new", idle_s=1, load_s=5), resident("old", idle_s=90, load_s=5)]
+    residents = [resident("new", idle_s=1, return_s=5), resident("old", idle_s=90, return_s=5)]
 
     assert choose_victims(5, residents) == ("old",)
 
 
 def test_no_more_go_than_are_needed() -> None:
-    residents = [resident("a", 3, load_s=1), resident("b", 4, load_s=2), resident("c", 20, load_s=200)]
+    residents = [resident("a", 3, return_s=1), resident("b", 4, return_s=2), resident("c", 20, return_s=200)]
 
     assert choose_victims(20, residents) == ("c",)
     assert choose_victims(7, residents) == ("a", "b")

@@ -79,7 +79,8 @@ class World:
             self.apply(self.scheduler.on_ready(self.now, name, 5.0))
         else:
             seen = self.needs[name] - self.random.randrange(5)
-            self.apply(self.scheduler.on_measured(self.now, name, seen))
+            devices = self.scheduler.records[name].devices
+            self.apply(self.scheduler.on_measured(self.now, name, dict.fromkeys(devices, seen)))
 
     def apply(self, actions: list[Action]) -> None:
         for action in actions:

@@ -3,9 +3,10 @@
 from engines.contract.errors import ErrorCode
 from engines.contract.types import Priority
 from server.workers.actions import StartWorker, StopWorker
-from server.workers.admission import BATCH_PATIENCE_S, Plan, plan
+from server.workers.admission import BATCH_PATIENCE_S
 from server.workers.backoff import RestartPolicy
 from server.workers.ledger import GIB, Memory
+from server.workers.planning import Plan, plan
 from server.workers.scheduler import Scheduler
 from server.workers.status import WorkerState
 from tests.fakes.specs import make_spec
@@ -116,8 +117,8 @@ def test_memory_is_free_when_the_processes_are_gone_not_before() -> None:
 def test_a_measured_need_replaces_the_reckoned_one() -> None:
     scheduler = make("be_a", "be_c")
     bring_up(scheduler, "be_a")
-    scheduler.on_measured(1, "be_a", 2 * GIB)
-    scheduler.on_measured(2, "be_a", 1 * GIB)
+    scheduler.on_measured(1, "be_a", {"cpu": 2 * GIB})
+    scheduler.on_measured(2, "be_a", {"cpu": 1 * GIB})
 
     assert scheduler.records["be_a"].need_bytes == 2 * GIB
     assert scheduler.ledger.used_bytes("cpu") == 1 * GIB
@@ -127,9 +128,9 @@ def test_a_measured_need_replaces_the_reckoned_one() -> None:
 def test_a_load_that_takes_more_than_its_grant_is_seen() -> None:
     scheduler = make("be_a", "be_c")
     scheduler.on_load(0, "be_a")
-    scheduler.on_measured(1, "be_a", 1 * GIB)
+    scheduler.on_measured(1, "be_a", {"cpu": 1 * GIB})
     kept = scheduler.ledger.used_bytes("cpu")
-    scheduler.on_measured(2, "be_a", 5 * GIB)
+    scheduler.on_measured(2, "be_a", {"cpu": 5 * GIB})
 
     assert kept == 4 * GIB
     assert scheduler.ledger.used_bytes("cpu") == 5 * GIB

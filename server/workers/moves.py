@@ -1,0 +1,122 @@
+"""The changes that a backend can go through: up, down, asleep, awake. Pure; the scheduler says when.
+
+What a change asks of the supervisor comes out as actions; records and ledger show it at once.
+"""
+
+from collections.abc import Mapping
+
+from server.workers.actions import Action, SleepWorker, StartWorker, StopWorker, WakeWorker
+from server.workers.admission import admit, busy_devices, cannot_fit
+from server.workers.backoff import RestartPolicy
+from server.workers.ladder import sleep_level
+from server.workers.leases import Leases
+from server.workers.ledger import Ledger
+from server.workers.record import Record
+from server.workers.status import WorkerState
+
+POSTPONED_S = 1.0  # an idle model does not fall asleep while another loads on its device
+
+
+class Moves:
+    """`look_again_at`: when time alone may let a queued backend begin. `is_draining`: nothing comes up any more."""
+
+    def __init__(self, records: Mapping[str, Record], ledger: Ledger, policy: RestartPolicy) -> None:
+        self._records = records
+        self._ledger = ledger
+        self._policy = policy
+        self.leases = Leases()
+        self.look_again_at: float | None = None
+        self.is_draining = False
+
+    def bring_up(self, record: Record, now: float) -> list[Action]:
+        is_asleep = record.state is WorkerState.ASLEEP and record.queued_at is None
+        if self.is_draining or not (is_asleep or record.state in (WorkerState.STOPPED, WorkerState.FAILED)):
+            return []
+        record.not_before = now
+        if is_asleep:
+            record.queued_at = now
+        else:
+            record.enter(WorkerState.QUEUED, now)
+        return self.load_queued(now)
+
+    def become_ready(self, record: Record, now: float) -> list[Action]:
+        record.enter(WorkerState.READY, now)
+        record.level = None
+        record.last_used_at = now
+        record.last_error = None
+        deadline = now + record.spec.limits.queue_timeout_s
+        record.waiting = dict.fromkeys(record.waiting, deadline)
+        return self.leases.serve(record, now) + self.load_queued(now)
+
+    def load_queued(self, now: float) -> list[Action]:
+        """Begin the loads and wakes whose turn it is, and make room for the next."""
+        self.look_again_at = None
+        if all(record.queued_at is None for record in self._records.values()):
+            return []  # as after almost every request
+        admitted = admit(self._records.values(), self._ledger, now)
+        self.look_again_at = admitted.look_again_at
+        actions: list[Action] = []
+        for record in self._records.values():
+            record.is_held_up = record.spec.id in admitted.details
+            if record.is_held_up:
+                record.detail = admitted.details[record.spec.id]
+        for record in admitted.impossible:
+            actions += self._refuse_for_ever(record, now)
+        for victim, wanted_by, level in admitted.evictions:
+            actions += self.let_go(victim, now, f"gives way to {wanted_by.spec.id}", "memory", level)
+        return actions + [self._start(record, now) for record in admitted.starts]
+
+    def _start(self, record: Record, now: float) -> Action:
+        """Load it, or wake it if it is asleep."""
+        for device, need in record.needs.items():
+            held = self._ledger.held_bytes(device, record.spec.id)
+            self._ledger.grant(device, record.spec.id, max(need, held))
+        record.load_deadline = now + record.spec.limits.load_timeout_s
+        record.is_doomed = False
+        if record.state is WorkerState.ASLEEP:
+            record.enter(WorkerState.WAKING, now)
+            return WakeWorker(record.spec.id)
+        record.enter(WorkerState.STARTING, now)
+        return StartWorker(record.spec.id)
+
+    def _refuse_for_ever(self, record: Record, now: float) -> list[Action]:
+        """It needs more than its device has."""
+        refusal = cannot_fit(record, self._ledger)
+        refused = self.leases.refuse_waiting(record, refusal)
+        record.last_error = refusal.message
+        if record.state is WorkerState.ASLEEP:
+            record.enter(WorkerState.DRAINING, now, refusal.message)
+            return [*refused, StopWorker(record.spec.id)]
+        record.not_before = now + self._policy.failed_s
+        record.enter(WorkerState.FAILED, now, refusal.message)
+        return refused
+
+    def retire(self, record: Record, now: float) -> list[Action]:
+        """Nobody has used it for as long as it is kept."""
+        level = self.sleep_level(record)
+        if level is not None and busy_devices(self._records.values()).intersection(record.devices):
+            record.postponed_until = now + POSTPONED_S
+            return []
+        return self.let_go(record, now, "was idle", "idle", level)
+
+    def sleep_level(self, record: Record) -> int | None:
+        return None if record.is_doomed else sleep_level(record, self._records.values(), self._ledger)
+
+    def let_go(
+        self, record: Record, now: float, detail: str, cause: str, level: int | None = None
+    ) -> list[Action]:
+        """Requests that run end, then it falls asleep at `level` or, without one, is stopped; `cause` is counted."""
+        record.evictions[cause] = record.evictions.get(cause, 0) + 1
+        record.level = level
+        record.enter(WorkerState.DRAINING if level is None else WorkerState.FALLING_ASLEEP, now, detail)
+        return [] if record.leases else [self.take_down(record)]
+
+    def give_up_sleep(self, record: Record, now: float, reason: str) -> list[Action]:
+        record.last_error = reason
+        record.enter(WorkerState.DRAINING, now, reason)
+        return [] if record.leases else [StopWorker(record.spec.id)]
+
+    def take_down(self, record: Record) -> Action:
+        if record.state is WorkerState.FALLING_ASLEEP and record.level is not None:
+            return SleepWorker(record.spec.id, record.level)
+        return StopWorker(record.spec.id)
