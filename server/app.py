@@ -20,8 +20,7 @@ from server.batch.runner import BatchRunner
 from server.batch.service import Batches
 from server.batch.upkeep import Upkeep
 from server.batch.work import LineWork
-from server.catalog import Catalog
-from server.catalog.estimates import estimate_memory
+from server.catalog import Catalog, LiveCatalog
 from server.deps import Services
 from server.disk import DiskGuard
 from server.engine_envs import python_for
@@ -39,6 +38,7 @@ from server.measurements import Measurements
 from server.media import open_media
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
+from server.replacing import Replacing
 from server.router import Router
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.routes.batch import PATH as BATCH_PATH
@@ -56,20 +56,24 @@ from server.workers.supervisor import Supervisor
 
 def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Services:
     """Everything behind the routes; nothing runs yet."""
+    live = LiveCatalog(catalog)
     backends = catalog.backends.values()
     router = Router(backends)
     metrics = Metrics(models=router.frontends, backends=catalog.backends)
     launcher = Launcher(settings.data_dir, lambda engine: python_for(engine, settings))
-    estimates = estimate_memory(backends)
     measurements = Measurements(keys.store, backends)
+    memory = read_memory(backends, settings, estimates=live.estimates, measured=measurements.known)
     supervisor = Supervisor(
         backends,
         launcher.plan,
         policy=RestartPolicy(max_deaths=settings.max_restarts),
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
-        memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known),
+        memory=memory,
         on_peak=measurements.tell,
     )
+    live.on_change(measurements.replace)
+    live.on_change(lambda spec: router.index(live.backends.values()))
+    live.on_change(lambda spec: metrics.know(frontend.slug for frontend in spec.frontends))
     database = Database(keys.store, on_commit=metrics.count_commit)
     disk = DiskGuard(settings.files_folder, settings.min_free_bytes)
     server_id = f"server_{secrets.token_hex(12)}"
@@ -94,14 +98,14 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
     )
     return Services(
         settings=settings,
-        catalog=catalog,
+        catalog=live,
         gateway=gateway,
         supervisor=supervisor,
         keys=keys,
         media=media,
         metrics=metrics,
-        estimates=estimates,
         measurements=measurements,
+        replacing=Replacing(live, supervisor, measurements, devices_of=memory.devices_of),
         remote=remote,
         uploads=uploads,
         database=database,

@@ -1,12 +1,10 @@
 """What a route may ask for: the services behind the app, the caller, the request id. Constructs nothing."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from engines.contract.engine import MemoryEstimate
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import BackendSpec
 from server.batch.intake import Intake
@@ -25,13 +23,14 @@ from server.keys import KeyRing
 from server.measurements import Measurements
 from server.media import MediaStore
 from server.remote import RemoteFiles
+from server.replacing import Replacing
 from server.settings import Settings
 from server.store.backup import Backups
 from server.store.database import Database
 from server.telemetry import Metrics
 
 if TYPE_CHECKING:
-    from server.catalog import Catalog
+    from server.catalog import LiveCatalog
     from server.workers.status import BackendStatus
     from server.workers.supervisor import Supervisor
 
@@ -41,7 +40,7 @@ class Services:
     """Everything that routes use, put together in `app.py`."""
 
     settings: Settings
-    catalog: "Catalog"
+    catalog: "LiveCatalog"
     gateway: Gateway
     supervisor: "Supervisor"
     keys: KeyRing
@@ -58,8 +57,8 @@ class Services:
     runner: BatchRunner
     upkeep: Upkeep
     measurements: Measurements
+    replacing: Replacing
     backups: Backups
-    estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 
 

@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from server.cli.client import ApiKey, call
+from server.cli.replacing import replace_backend
 from server.cli.terminal import AsJson, ago, gibibytes, print_json, print_table
 
 models_app = typer.Typer(help="Show the models that clients can name.")
@@ -47,9 +48,22 @@ def ps(api_key: ApiKey = None, as_json: AsJson = False) -> None:
     print_table(titles, map(_backend_row, items), "The server has no backends.")
 
 
-def load(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+def load(
+    backend: BackendId,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Read its file again; the new version takes over once it has answered a probe."
+        ),
+    ] = False,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
     """Load a backend now instead of at its first request."""
-    _change(backend, "load", api_key, as_json)
+    if replace:
+        replace_backend(backend, api_key, as_json)
+    else:
+        _change(backend, "load", api_key, as_json)
 
 
 def stop(backend: BackendId, api_key: ApiKey = None, as_json: AsJson = False) -> None:

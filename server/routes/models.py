@@ -39,7 +39,7 @@ async def list_models(
     found, pagination = page(models, lambda model: model.frontend.slug, limit=limit, cursor=cursor)
     states = backend_states(hub)
     items = [
-        model_card(*model, states.get(model.backend.id), hub.estimates.get(model.backend.id))
+        model_card(*model, states.get(model.backend.id), hub.catalog.estimates.get(model.backend.id))
         for model in found
     ]
     return Json(success({"items": items}, request_id(request), pagination))
@@ -52,5 +52,5 @@ async def get_model(request: Request, slug: Annotated[str, Path(max_length=200)]
     hub = services(request)
     model = find_model(hub.catalog.backends.values(), slug, caller)
     states = backend_states(hub)
-    card = model_card(*model, states.get(model.backend.id), hub.estimates.get(model.backend.id))
+    card = model_card(*model, states.get(model.backend.id), hub.catalog.estimates.get(model.backend.id))
     return Json(success(card, request_id(request)))

@@ -93,6 +93,9 @@ def backend_card(spec: BackendSpec, status: BackendStatus | None) -> dict[str, o
         "engine": spec.engine,
         "device": spec.device,
         "modality": spec.modality.value,
+        "weights": spec.weights,
+        "context_window": spec.context_window,
+        "options": spec.options,
         "health_status": health(status),
     }
     return card if status is None else card | msgspec.structs.asdict(status)

@@ -38,9 +38,10 @@ class Admitted(NamedTuple):
 
 def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
     """What to do now about every backend that is queued, to load or to wake, and due."""
-    found = Admitted([], [], [], {}, None)
+    waiting = (r.spec.id for r in records if r.waits_for_successor)
+    found = Admitted([], [], [], dict.fromkeys(waiting, "waits for its new version"), None)
     taken = busy_devices(records)
-    due = [(r.queued_at, r) for r in records if r.queued_at is not None and r.not_before <= now]
+    due = [(r.queued_at, r) for r in records if r.queued_at is not None and _is_due(r, now)]
     for place, (_, record) in enumerate(sorted(due, key=lambda pair: pair[0]), start=1):
         if not could_ever_fit(record, ledger):
             found.impossible.append(record)
@@ -53,6 +54,10 @@ def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
             found.starts.append(record)
             taken.update(record.devices)
     return found
+
+
+def _is_due(record: Record, now: float) -> bool:
+    return record.not_before <= now and not record.waits_for_successor
 
 
 def busy_devices(records: Iterable[Record]) -> set[str]:
@@ -154,7 +159,7 @@ def _resident(
         record.spec.id,
         max(0, freed_bytes(record, device, ledger, level)),
         idle_s if idle_s is not None and idle_s >= patience_s else None,
-        is_pinned=record.is_pinned,
+        is_pinned=record.is_pinned or record.is_kept,
         priority=record.spec.priority,
         return_s=_return_s(record, level),
     )

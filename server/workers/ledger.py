@@ -51,6 +51,12 @@ class Ledger:
     def release(self, device: str, backend_id: str) -> None:
         self._held.get(device, {}).pop(backend_id, None)
 
+    def rename(self, backend_id: str, new_id: str) -> None:
+        """What the one holds is the other's from now on."""
+        for held in self._held.values():
+            if (holding := held.pop(backend_id, None)) is not None:
+                held[new_id] = msgspec.structs.replace(holding, backend_id=new_id)
+
     def holdings(self, device: str) -> list[Holding]:
         """The largest first."""
         held = self._held.get(device, {}).values()

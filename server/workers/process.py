@@ -91,6 +91,7 @@ class WorkerProcess:
         residency: ResidencyListener | None = None,
     ) -> None:
         self.spec = spec
+        self.backend_id = spec.id  # under which the supervisor keeps it; the spec's while it serves
         self.channel: Channel | None = None
         self.stats: Stats | None = None
         self.load_s: float | None = None

@@ -11,7 +11,10 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any
+
+import msgspec
 
 from engines.contract.errors import EngineError
 from engines.contract.frames import Asleep, Awake, Progress, Ready
@@ -21,6 +24,7 @@ from server.telemetry import log_event
 from server.workers.actions import (
     Action,
     Grant,
+    ProbeWorker,
     Refuse,
     SleepWorker,
     StartWorker,
@@ -35,9 +39,11 @@ from server.workers.ledger import CPU, NO_BOUNDS, Memory
 from server.workers.planning import Plan, plan
 from server.workers.proc import GroupMemory, memory_by_group
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
-from server.workers.record import Record
+from server.workers.record import Record, Stage
+from server.workers.replacements import owner_of
 from server.workers.scheduler import Scheduler
-from server.workers.status import BackendStatus, DeviceStatus, StateChange, WorkerState
+from server.workers.status import BackendStatus, Change, DeviceStatus, StateChange, WorkerState
+from server.workers.swaps import Accept, Swaps
 
 MEASURE_EVERY_S = 1.0
 TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
@@ -78,6 +84,7 @@ class Supervisor:
         self._wanted: dict[int, asyncio.Future[Channel]] = {}
         self._workers: dict[str, WorkerProcess] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._swaps = Swaps(self._scheduler, self._workers, self._apply, self._spawn)
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._memory: dict[int, GroupMemory] = {}
@@ -122,6 +129,14 @@ class Supervisor:
     def load(self, backend_id: str) -> None:
         """Start the backend's worker if it has none. Returns at once; see `snapshot`."""
         self._apply(self._scheduler.on_load(time.monotonic(), backend_id))
+
+    def replace(self, spec: BackendSpec, need_bytes: int, accept: Accept) -> None:
+        """Bring this version of a backend up beside the one that serves, and have it take over once it has answered.
+
+        Returns at once; see `snapshot`. `accept` is called in the moment of the swap, and may refuse.
+        Raises EngineError: CONFLICT, SHUTTING_DOWN.
+        """
+        self._swaps.begin(spec, need_bytes, accept)
 
     def stop(self, backend_id: str) -> None:
         """Let running requests end, then end the backend's worker. Returns at once."""
@@ -174,22 +189,22 @@ class Supervisor:
         """The state of every backend now, for people and monitors; never a base for decisions."""
         if not {worker.pid for worker in self._workers.values() if worker.pid} <= self._memory.keys():
             self._memory = memory_by_group()  # one is younger than the last measurement
-        return [self._status(record) for record in self._scheduler.records.values()]
+        return [self._status(record) for record in self._serving()]
 
     def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
-        log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
+        log_event("worker.progress", backend=worker.backend_id, phase=frame.phase, detail=frame.detail)
         state = PHASE_STATES[frame.phase]
-        self._scheduler.on_progress(time.monotonic(), worker.spec.id, state, frame.detail)
+        self._scheduler.on_progress(time.monotonic(), worker.backend_id, state, frame.detail)
         self.feed.tell()
 
     def on_ready(self, worker: WorkerProcess, frame: Ready) -> None:
-        log_event("worker.ready", backend=worker.spec.id, load_s=round(frame.load_s, 1))
-        now, backend_id = time.monotonic(), worker.spec.id
+        log_event("worker.ready", backend=worker.backend_id, load_s=round(frame.load_s, 1))
+        now, backend_id = time.monotonic(), worker.backend_id
         self._apply(self._scheduler.on_ready(now, backend_id, frame.load_s, frame.sleep_levels))
 
     def on_residency(self, worker: WorkerProcess, frame: ResidencyFrame) -> None:
         """The worker has fallen asleep, is awake, or did neither."""
-        now, backend_id = time.monotonic(), worker.spec.id
+        now, backend_id = time.monotonic(), worker.backend_id
         if isinstance(frame, Asleep):
             log_event(
                 "worker.asleep", backend=backend_id, level=frame.level, duration_s=round(frame.took_s, 3)
@@ -203,11 +218,11 @@ class Supervisor:
             self._apply(self._scheduler.on_sleep_refused(now, backend_id, frame.message))
 
     def on_hang_up(self, worker: WorkerProcess) -> None:
-        self._scheduler.on_hang_up(worker.spec.id)
+        self._scheduler.on_hang_up(worker.backend_id)
 
     def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
-        del self._workers[worker.spec.id]
-        self._apply(self._scheduler.on_exit(time.monotonic(), worker.spec.id, error, permanent=permanent))
+        del self._workers[worker.backend_id]
+        self._apply(self._scheduler.on_exit(time.monotonic(), worker.backend_id, error, permanent=permanent))
 
     def _apply(self, actions: list[Action]) -> None:
         pending = deque(actions)
@@ -219,6 +234,8 @@ class Supervisor:
                 self._refuse(action)
             elif isinstance(action, StartWorker):
                 pending += self._start(action.backend_id)
+            elif isinstance(action, ProbeWorker):
+                self._swaps.probe(self._workers[action.backend_id])
             elif worker := self._workers.get(action.backend_id):
                 _order(worker, action)
         self._schedule_tick()
@@ -238,16 +255,21 @@ class Supervisor:
     def _start(self, backend_id: str) -> list[Action]:
         """Start the worker; returns what the scheduler makes of it if that is impossible."""
         spec = self._scheduler.records[backend_id].spec
+        spec = msgspec.structs.replace(spec, id=owner_of(backend_id))
         try:
             plan = self._plan_launch(spec)
         except EngineError as error:
             return self._scheduler.on_exit(time.monotonic(), backend_id, error.message, permanent=True)
         worker = WorkerProcess(spec, plan, self._timeouts, residency=self)
+        worker.backend_id = backend_id
         self._workers[backend_id] = worker
-        task = asyncio.create_task(worker.run(self), name=f"worker {backend_id}")
+        self._spawn(worker.run(self), f"worker {backend_id}")
+        return []
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return []
 
     def _schedule_tick(self) -> None:
         wake_at = self._scheduler.next_wake()
@@ -281,7 +303,7 @@ class Supervisor:
         if not sizes:
             return
         self._apply(self._scheduler.on_measured(time.monotonic(), backend_id, sizes))
-        if record.is_measured:
+        if record.is_measured and record.stage is Stage.SERVING:
             self._on_peak(backend_id, record.need_bytes)
 
     def _sizes(self, record: Record, worker: WorkerProcess) -> dict[str, int]:
@@ -313,11 +335,15 @@ class Supervisor:
         ]
         return tuple(backend_id for _, backend_id in sorted(queued))
 
-    def _states(self) -> list[StateChange]:
-        return [
-            StateChange(record.spec.id, record.state, record.detail, self._time(record.since))
-            for record in self._scheduler.records.values()
-        ]
+    def _serving(self) -> list[Record]:
+        """Without versions of backends that do not serve yet, or no longer."""
+        return [record for record in self._scheduler.records.values() if record.stage is Stage.SERVING]
+
+    def _states(self) -> list[Change]:
+        serving = self._serving()
+        states = [StateChange(r.spec.id, r.state, r.detail, self._time(r.since)) for r in serving]
+        swaps = (self._swaps.status(record.spec.id, self._time) for record in serving)
+        return [*states, *filter(None, swaps)]
 
     def _time(self, monotonic: float) -> datetime.datetime:
         return self._started_at + datetime.timedelta(seconds=monotonic - self._start_clock)
@@ -337,6 +363,7 @@ class Supervisor:
             batch_waiting=len(record.batch_waiting),
             restarts=record.restarts,
             is_pinned=record.is_pinned,
+            replacement=self._swaps.status(record.spec.id, self._time),
             need_bytes=record.need_bytes,
             idle_s=record.idle_s(time.monotonic()),
             evictions=dict(record.evictions),

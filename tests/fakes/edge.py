@@ -58,6 +58,7 @@ def make_services(folder: Path, **settings: Any) -> Services:
         runner=nothing,
         upkeep=nothing,
         measurements=nothing,
+        replacing=nothing,
         backups=Backups(database, keep=0),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )
