@@ -93,3 +93,8 @@ class Memory(NamedTuple):
 
 
 NO_BOUNDS = Memory({}, {}, lambda spec: (spec.device,))
+
+
+def gib(size_bytes: int) -> str:
+    """For people."""
+    return f"{size_bytes / GIB:.2f} GiB"

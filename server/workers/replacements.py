@@ -13,7 +13,7 @@ import msgspec
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
 from server.workers.actions import Action, StopWorker, shutting_down
-from server.workers.ledger import GIB, Ledger
+from server.workers.ledger import Ledger, gib
 from server.workers.moves import Moves
 from server.workers.record import Record, Stage
 from server.workers.replacement_status import ReplacementState
@@ -182,6 +182,7 @@ class Replacements:
             replacement.end(ReplacementState.DONE, now)
             return []
         replacement.end(ReplacementState.DRAINING, now)
+        old.fall = None
         old.enter(WorkerState.DRAINING, now, "a new version serves")
         return [] if old.leases else [StopWorker(old.spec.id)]
 
@@ -210,12 +211,10 @@ def _conflict(message: str) -> EngineError:
 
 
 def _no_room(backend_id: str, device: str, need: int, held: int, budget: int) -> EngineError:
-    message = (
-        f"The new version needs {need / GIB:.2f} GiB on {device}, whose budget is {budget / GIB:.2f} GiB"
-    )
+    message = f"The new version needs {gib(need)} on {device}, whose budget is {gib(budget)}"
     if need > budget:
         return _conflict(message + ": a smaller context or fewer requests at once would help")
     return _conflict(
-        f"{message}, beside {held / GIB:.2f} GiB of the one that serves: stop {backend_id} first, then replace it;"
+        f"{message}, beside {gib(held)} of the one that serves: stop {backend_id} first, then replace it;"
         " requests wait meanwhile"
     )
