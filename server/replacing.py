@@ -41,7 +41,7 @@ class Replacing:
         """
         try:
             version = await asyncio.to_thread(self._catalog.read_again, backend_id)
-            self._catalog.check(backend_id, version)
+            self._catalog.check(version)
         except CatalogError as error:
             raise _invalid(error) from error
         try:
@@ -58,7 +58,7 @@ class Replacing:
     def _accept(self, version: Version) -> None:
         """Raises EngineError(CONFLICT) if another backend has taken a name of it since."""
         try:
-            self._catalog.check(version.spec.id, version)
+            self._catalog.check(version)
         except CatalogError as error:
             raise EngineError(ErrorCode.CONFLICT, _invalid(error).message) from error
         self._catalog.put(version)

@@ -36,15 +36,20 @@ class LiveCatalog:
 
     def read_again(self, backend_id: str) -> Version:
         """What the file of a known backend says now. Blocks. Raises CatalogError with every problem of the file."""
-        specs, problems = read_files([self._files[backend_id]])
+        file = self._files[backend_id]
+        specs, problems = read_files([file])
         if problems:
             raise CatalogError(problems)
-        (spec,) = specs.values()
+        found = {spec.id: spec for spec in specs.values()}
+        if backend_id not in found:
+            message = f"must stay `{backend_id}`: a new backend needs a start of the server"
+            raise CatalogError([Problem(file, "id", message)])
+        spec = found[backend_id]
         return Version(spec, estimate_memory([spec]).get(spec.id))
 
-    def check(self, backend_id: str, version: Version) -> None:
-        """Raises CatalogError if `version` cannot take the place of the backend beside the others."""
-        if problems := list(self._clashes(backend_id, version.spec)):
+    def check(self, version: Version) -> None:
+        """Raises CatalogError if `version` cannot be served beside the backends of other files."""
+        if problems := list(self._clashes(version.spec)):
             raise CatalogError(problems)
 
     def put(self, version: Version) -> None:
@@ -57,14 +62,12 @@ class LiveCatalog:
         for listener in self._listeners:
             listener(spec)
 
-    def _clashes(self, backend_id: str, spec: BackendSpec) -> Iterator[Problem]:
-        file = self._files[backend_id]
-        if spec.id != backend_id:
-            yield Problem(file, "id", f"must stay `{backend_id}`: a new backend needs a start of the server")
+    def _clashes(self, spec: BackendSpec) -> Iterator[Problem]:
+        file = self._files[spec.id]
         owners = {
             frontend.slug: other.id
             for other in self.backends.values()
-            if other.id != backend_id
+            if self._files[other.id] != file
             for frontend in other.frontends
         }
         for number, frontend in enumerate(spec.frontends):

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from server.cli.client import ApiKey, call
-from server.cli.replacing import replace_backend
+from server.cli.replacing import replace as replace_backends
 from server.cli.terminal import AsJson, ago, gibibytes, print_json, print_table
 
 models_app = typer.Typer(help="Show the models that clients can name.")
@@ -61,7 +61,7 @@ def load(
 ) -> None:
     """Load a backend now instead of at its first request."""
     if replace:
-        replace_backend(backend, api_key, as_json)
+        replace_backends(backend, api_key, as_json)
     else:
         _change(backend, "load", api_key, as_json)
 

@@ -13,31 +13,50 @@ from server.cli.terminal import fail, print_json
 
 SILENCE_S = 60.0  # the server pings every 15
 EVENT = "backend.replacement"
-SERVES = frozenset({"draining", "done"})
+FAILED = "failed"
+GONE = frozenset({"done", FAILED})
+SERVES = GONE | {"draining"}
 _BACKEND_ID = re.compile(r"be_[a-z0-9_]+")
 Status = Mapping[str, Any]
 
 
-def replace_backend(name: str, api_key: str | None, as_json: bool) -> None:
-    """`name` is a backend's id or a model's. Ends the command with status 1 if the old version stays."""
+def replace(name: str, api_key: str | None, as_json: bool) -> None:
+    """`name` is a backend's id, or a model's: then all its backends are replaced, one after the other.
+
+    Ends the command with status 1 at the first whose old version stays.
+    """
     with connect(api_key, SILENCE_S) as client:
-        card = data_of(client.post(f"{_path(name)}/load?replace=true"), str(client.base_url))
-        say = _silent if as_json else _lines(card["id"])
-        status = _follow(client, card["id"], card["replacement"]["number"], say)
+        *first, last = _backend_ids(client, name)
+        for backend_id in first:
+            _replace(client, backend_id, GONE, as_json)
+        _replace(client, last, SERVES, as_json)
+
+
+def _backend_ids(client: httpx.Client, name: str) -> list[str]:
+    if _BACKEND_ID.fullmatch(name):
+        return [name]
+    items = data_of(client.get("/v1/backends"), str(client.base_url))["items"]
+    found: list[str] = [item["id"] for item in items if name in item["models"]]
+    return found or fail(f"no backend serves {name}: `hearth models` shows the models that there are")
+
+
+def _replace(client: httpx.Client, backend_id: str, ends: frozenset[str], as_json: bool) -> None:
+    answer = client.post(f"/v1/backends/{backend_id}/load?replace=true")
+    number = data_of(answer, str(client.base_url))["replacement"]["number"]
+    say = _silent if as_json else _lines(backend_id)
+    status = _follow(client, backend_id, number, ends, say)
     if as_json:
         print_json(status)
-    if status["state"] not in SERVES:
-        fail(f"{card['id']}: the version before goes on serving: {status['error']}")
+    if status["state"] == FAILED:
+        fail(f"{backend_id}: the version before goes on serving: {status['error']}")
     if not as_json:
-        print(f"{card['id']}: the new version serves")
+        print(f"{backend_id}: the new version serves")
 
 
-def _path(name: str) -> str:
-    return f"/v1/backends/{name}" if _BACKEND_ID.fullmatch(name) else f"/v1/models/{name}"
-
-
-def _follow(client: httpx.Client, backend_id: str, number: int, say: Callable[[Status], None]) -> Status:
-    """The status of this replacement once it is decided. Ends the command if the server ends before."""
+def _follow(
+    client: httpx.Client, backend_id: str, number: int, ends: frozenset[str], say: Callable[[Status], None]
+) -> Status:
+    """The status of this replacement once it is in one of `ends`. Ends the command if the server ends before."""
     with client.stream("GET", "/v1/events") as response:
         if not response.is_success:
             response.read()
@@ -46,7 +65,7 @@ def _follow(client: httpx.Client, backend_id: str, number: int, say: Callable[[S
             if (status["backend_id"], status["number"]) != (backend_id, number):
                 continue
             say(status)
-            if status["state"] in SERVES or status["state"] == "failed":
+            if status["state"] in ends:
                 return status
     fail(f"{backend_id}: the server ended before the new version served")
 

@@ -223,6 +223,7 @@ class Supervisor:
     def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
         del self._workers[worker.backend_id]
         self._apply(self._scheduler.on_exit(time.monotonic(), worker.backend_id, error, permanent=permanent))
+        self._swaps.note_exit(worker)
 
     def _apply(self, actions: list[Action]) -> None:
         pending = deque(actions)

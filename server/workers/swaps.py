@@ -15,7 +15,7 @@ from server.workers.actions import Action
 from server.workers.probe import probe
 from server.workers.process import WorkerProcess
 from server.workers.replacement_status import ReplacementStatus
-from server.workers.replacements import LEAVING
+from server.workers.replacements import LEAVING, NEWCOMER
 from server.workers.scheduler import Scheduler
 
 Accept = Callable[[], None]
@@ -82,8 +82,14 @@ class Swaps:
             if (old := self._workers.get(backend_id)) is not None:
                 self._rename(old, backend_id + LEAVING)
             self._rename(worker, backend_id)
-        log_event("replacement.decided", backend=backend_id, error=error)
+            log_event("replacement.swapped", backend=backend_id)
         self._apply(actions)
+
+    def note_exit(self, worker: WorkerProcess) -> None:
+        """Tell the log of a new version that has failed; its worker has ended now."""
+        if worker.backend_id.endswith(NEWCOMER):
+            found = self._scheduler.replacements.progress(worker.spec.id)
+            log_event("replacement.failed", backend=worker.spec.id, error=found.error if found else None)
 
     def _refusal(self, backend_id: str) -> str | None:
         try:
