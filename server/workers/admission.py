@@ -29,7 +29,7 @@ class Eviction(NamedTuple):
 class Admitted(NamedTuple):
     """`details` says of each backend that goes on waiting what for; `look_again_at` when time alone may change that."""
 
-    starts: list[Record]
+    start: Record | None
     evictions: list[Eviction]
     impossible: list[Record]
     details: dict[str, str]
@@ -37,9 +37,12 @@ class Admitted(NamedTuple):
 
 
 def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
-    """What to do now about every backend that is queued, to load or to wake, and due."""
+    """What to do now about every backend that is queued, to load or to wake, and due.
+
+    Ends with the first that begins or that displaces others: it is to be asked again, when the ledger shows that.
+    """
     waiting = (r.spec.id for r in records if r.waits_for_successor)
-    found = Admitted([], [], [], dict.fromkeys(waiting, "waits for its new version"), None)
+    found = Admitted(None, [], [], dict.fromkeys(waiting, "waits for its new version"), None)
     taken = busy_devices(records)
     due = [(r.queued_at, r) for r in records if r.queued_at is not None and _is_due(r, now)]
     for place, (_, record) in enumerate(sorted(due, key=lambda pair: pair[0]), start=1):
@@ -49,10 +52,11 @@ def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
             found.details[record.spec.id] = f"waits for its turn to load, place {place}"
         elif is_short(record, ledger):
             found = make_room(record, records, ledger, now, found)
+            if found.evictions:
+                return found
             taken.update(record.devices)
         else:
-            found.starts.append(record)
-            taken.update(record.devices)
+            return found._replace(start=record)
     return found
 
 
@@ -158,7 +162,7 @@ def _resident(
     return Resident(
         record.spec.id,
         freed_bytes(record, device, ledger, fall),
-        idle_s if idle_s is not None and idle_s >= patience_s else None,
+        idle_s if record.last_used_at + patience_s <= now else None,
         is_pinned=record.is_pinned or record.is_kept,
         priority=record.spec.priority,
         return_s=_return_s(record, fall),
@@ -179,8 +183,8 @@ def _return_s(record: Record, fall: Fall | None) -> float | None:
 
 def _next_look(records: Iterable[Record], now: float) -> float | None:
     """When a model that is idle now has been so for long enough to give way to a batch."""
-    idle = [idle_s for r in records if (idle_s := r.idle_s(now)) is not None and idle_s < BATCH_PATIENCE_S]
-    return now + BATCH_PATIENCE_S - max(idle) if idle else None
+    times = [r.last_used_at + BATCH_PATIENCE_S for r in records if r.idle_s(now) is not None]
+    return min((time for time in times if time > now), default=None)
 
 
 def _shortage(record: Record, device: str, ledger: Ledger) -> str:

@@ -6,7 +6,7 @@ What a change asks of the supervisor comes out as actions; records and ledger sh
 from collections.abc import Mapping
 
 from server.workers.actions import Action, SleepWorker, StartWorker, StopWorker, WakeWorker
-from server.workers.admission import admit, busy_devices, cannot_fit
+from server.workers.admission import Admitted, admit, busy_devices, cannot_fit
 from server.workers.backoff import RestartPolicy
 from server.workers.ladder import choose_fall
 from server.workers.leases import Leases
@@ -53,7 +53,14 @@ class Moves:
         self.look_again_at = None
         if all(record.queued_at is None for record in self._records.values()):
             return []  # as after almost every request
-        admitted = admit(self._records.values(), self._ledger, now)
+        actions: list[Action] = []
+        while True:
+            admitted = admit(self._records.values(), self._ledger, now)
+            actions += self._carry_out(admitted, now)
+            if admitted.start is None and not admitted.evictions:
+                return actions
+
+    def _carry_out(self, admitted: Admitted, now: float) -> list[Action]:
         self.look_again_at = admitted.look_again_at
         actions: list[Action] = []
         for record in self._records.values():
@@ -64,7 +71,7 @@ class Moves:
             actions += self._refuse_for_ever(record, now)
         for victim, wanted_by, fall in admitted.evictions:
             actions += self.let_go(victim, now, f"gives way to {wanted_by.spec.id}", "memory", fall)
-        return actions + [self._start(record, now) for record in admitted.starts]
+        return actions if admitted.start is None else [*actions, self._start(admitted.start, now)]
 
     def _start(self, record: Record, now: float) -> Action:
         """Load it, or wake it if it is asleep."""

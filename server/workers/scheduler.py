@@ -34,6 +34,7 @@ class Scheduler:
         self.ledger = Ledger(memory.budgets, memory.sleep_budget)
         self._memory = memory
         self.records = {spec.id: self._record(spec, memory.needs.get(spec.id, 0), now) for spec in specs}
+        self._survivors: dict[int, str] = {}  # process group -> its name in the ledger
         self._moves = Moves(self.records, self.ledger, policy)
         self.replacements = Replacements(self.records, self.ledger, self._moves)
 
@@ -140,6 +141,8 @@ class Scheduler:
         if record.state is not WorkerState.WAKING or record.is_doomed:
             return []
         record.wake_s = wake_s
+        for device, need in record.needs.items():  # weights have left the host's memory
+            self.ledger.grant(device, backend_id, need)
         return self._moves.become_ready(record, now)
 
     def on_sleep_refused(self, now: float, backend_id: str, reason: str) -> list[Action]:
@@ -208,6 +211,18 @@ class Scheduler:
         record.restarts += 1
         record.not_before = now + record.deaths.delay_s(self._jitter())
         record.enter(WorkerState.QUEUED, now, f"restarting after: {error}")
+        return self._moves.load_queued(now)
+
+    def on_survivors(self, backend_id: str, group_id: int, names: str) -> None:
+        """Processes of the backend's worker outlive it. What it held stays held, by them."""
+        holder = self._survivors[group_id] = f"{backend_id}: {names}"
+        for device in self.records[backend_id].needs:
+            self.ledger.grant(device, holder, self.ledger.held_bytes(device, backend_id))
+
+    def on_survivors_gone(self, now: float, group_id: int) -> list[Action]:
+        holder = self._survivors.pop(group_id)
+        for device in self.ledger.devices:
+            self.ledger.release(device, holder)
         return self._moves.load_queued(now)
 
     def on_drain(self, now: float) -> list[Action]:

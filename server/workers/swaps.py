@@ -24,7 +24,7 @@ Accept = Callable[[], None]
 
 class Swaps:
     """`workers` are the supervisor's by the ids of their records; `apply` carries out what the scheduler decides;
-    `spawn` runs a named task to its end.
+    `spawn` runs a named task to its end; `time_of` turns times of the scheduler's clock into dates.
     """
 
     def __init__(
@@ -33,11 +33,13 @@ class Swaps:
         workers: MutableMapping[str, WorkerProcess],
         apply: Callable[[list[Action]], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        time_of: Callable[[float], datetime.datetime],
     ) -> None:
         self._scheduler = scheduler
         self._workers = workers
         self._apply = apply
         self._spawn = spawn
+        self._time_of = time_of
         self._accept: dict[str, Accept] = {}
 
     def begin(self, spec: BackendSpec, need_bytes: int, accept: Accept) -> None:
@@ -51,16 +53,13 @@ class Swaps:
         """Returns at once; the swap follows, or the end of the new version."""
         self._spawn(self._probe(worker), f"probe {worker.backend_id}")
 
-    def status(
-        self, backend_id: str, time_of: Callable[[float], datetime.datetime]
-    ) -> ReplacementStatus | None:
+    def status(self, backend_id: str) -> ReplacementStatus | None:
         """Of the backend's last replacement."""
         found = self._scheduler.replacements.progress(backend_id)
         if found is None:
             return None
-        return ReplacementStatus(
-            backend_id, found.number, found.state, found.detail, time_of(found.since), found.error
-        )
+        since = self._time_of(found.since)
+        return ReplacementStatus(backend_id, found.number, found.state, found.detail, since, found.error)
 
     async def _probe(self, worker: WorkerProcess) -> None:
         if worker.channel is None:
