@@ -21,6 +21,7 @@ from server.batch.service import Batches
 from server.batch.upkeep import Upkeep
 from server.batch.work import LineWork
 from server.catalog import Catalog, LiveCatalog
+from server.catalog.estimates import estimate_memory
 from server.deps import Services
 from server.disk import DiskGuard
 from server.engine_envs import python_for
@@ -36,6 +37,7 @@ from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.measurements import Measurements
 from server.media import open_media
+from server.nvml import read_gpus
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
 from server.replacing import Replacing
@@ -48,7 +50,8 @@ from server.store.database import Database
 from server.telemetry import Metrics
 from server.webhooks import WebhookSender
 from server.workers.backoff import RestartPolicy
-from server.workers.devices import read_memory
+from server.workers.devices import read_memory, settled
+from server.workers.gpu_memory import gpu_bytes_by_group
 from server.workers.launch import Launcher
 from server.workers.process import Timeouts
 from server.workers.supervisor import Supervisor
@@ -56,13 +59,14 @@ from server.workers.supervisor import Supervisor
 
 def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Services:
     """Everything behind the routes; nothing runs yet."""
-    live = LiveCatalog(catalog)
+    gpus = read_gpus()
+    live = LiveCatalog(catalog, lambda specs: estimate_memory(settled(specs, has_gpu=bool(gpus))))
     backends = catalog.backends.values()
     router = Router(backends)
     metrics = Metrics(models=router.frontends, backends=catalog.backends)
     launcher = Launcher(settings.data_dir, lambda engine: python_for(engine, settings))
     measurements = Measurements(keys.store, backends)
-    memory = read_memory(backends, settings, estimates=live.estimates, measured=measurements.known)
+    memory = read_memory(backends, settings, estimates=live.estimates, measured=measurements.known, gpus=gpus)
     supervisor = Supervisor(
         backends,
         launcher.plan,
@@ -70,6 +74,7 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
         memory=memory,
         on_peak=measurements.tell,
+        read_gpus=gpu_bytes_by_group if gpus else dict,
     )
     live.on_change(measurements.replace)
     live.on_change(lambda spec: router.index(live.backends.values()))

@@ -3,15 +3,15 @@
 The one owner of their specs: whoever keeps something made of them asks to be told, and is told in the same call.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from engines.contract.engine import MemoryEstimate
 from engines.contract.spec import BackendSpec
-from server.catalog.estimates import estimate_memory
 from server.catalog.problems import CatalogError, Problem
 from server.catalog.reader import Catalog, read_files
+from server.catalog.replicas import expand
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -24,10 +24,13 @@ class Version(msgspec.Struct, frozen=True):
 class LiveCatalog:
     """`backends` and `estimates` by id: read them, never write them. `put` is the only way they change."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        """Reads sizes of weights."""
+    def __init__(
+        self, catalog: Catalog, reckon: Callable[[Iterable[BackendSpec]], dict[str, MemoryEstimate]]
+    ) -> None:
+        """`reckon` estimates by id, from sizes of weights."""
+        self._reckon = reckon
         self.backends = dict(catalog.backends)
-        self.estimates = estimate_memory(catalog.backends.values())
+        self.estimates = reckon(catalog.backends.values())
         self._files = dict(catalog.files)
         self._listeners: list[Callable[[BackendSpec], None]] = []
 
@@ -40,12 +43,14 @@ class LiveCatalog:
         specs, problems = read_files([file])
         if problems:
             raise CatalogError(problems)
-        found = {spec.id: spec for spec in specs.values()}
+        found = {replica.id: replica for spec in specs.values() for replica in expand(spec)}
         if backend_id not in found:
-            message = f"must stay `{backend_id}`: a new backend needs a start of the server"
+            message = (
+                f"and `replicas` must make `{backend_id}` again: a new backend needs a start of the server"
+            )
             raise CatalogError([Problem(file, "id", message)])
         spec = found[backend_id]
-        return Version(spec, estimate_memory([spec]).get(spec.id))
+        return Version(spec, self._reckon([spec]).get(spec.id))
 
     def check(self, version: Version) -> None:
         """Raises CatalogError if `version` cannot be served beside the backends of other files."""

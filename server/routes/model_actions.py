@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
-from engines.contract.spec import BackendSpec
+from engines.contract.errors import ErrorCode
 from server.caller import Permission
 from server.deps import Services, backend_states, put_to_sleep, request_id, require, services
 from server.envelope import Json, success
-from server.wire.listing import find_model
-from server.wire.model_card import backend_card
+from server.errors import ServiceError
+from server.wire.listing import Model, find_model
+from server.wire.model_card import backend_card, replica_list
 
 router = APIRouter(tags=["backends"])
 _Slug = Annotated[str, Path(max_length=200)]
@@ -19,13 +20,16 @@ _Slug = Annotated[str, Path(max_length=200)]
 async def load_model(request: Request, slug: _Slug, replace: Annotated[bool, Query()] = False) -> Json:
     """Load the model now instead of at its first request. Answers at once. Needs `models:manage`.
 
-    `replace` is as for the model's backend.
+    `replace` is as for the model's backend; 409 if it has several: those are replaced one after the other.
     """
     if not replace:
         return _act(request, slug, "load")
-    hub, spec = _managed(request, slug)
-    await hub.replacing.begin(spec.id)
-    return _accepted(request, hub, spec)
+    hub, model = _managed(request, slug)
+    if len(model.replicas) > 1:
+        names = ", ".join(spec.id for spec in model.replicas)
+        raise ServiceError(ErrorCode.CONFLICT, f"{slug} has several backends: replace each of {names}")
+    await hub.replacing.begin(model.backend.id)
+    return _accepted(request, hub, model)
 
 
 @router.post("/v1/models/{slug:path}/unload", status_code=202)
@@ -53,26 +57,29 @@ async def unpin_model(request: Request, slug: _Slug) -> Json:
 
 
 def _act(request: Request, slug: str, action: Literal["load", "unload", "sleep", "pin", "unpin"]) -> Json:
-    """The backend of the model, as it is after the action."""
-    hub, spec = _managed(request, slug)
-    match action:
-        case "load":
-            hub.supervisor.load(spec.id)
-        case "unload":
-            hub.supervisor.stop(spec.id)
-        case "sleep":
-            put_to_sleep(hub, spec)
-        case "pin" | "unpin":
-            hub.supervisor.pin(spec.id, action == "pin")
-    return _accepted(request, hub, spec)
+    """On all backends of the model. The answer is the first one as it is then, with all `replicas` in short."""
+    hub, model = _managed(request, slug)
+    if action == "sleep":
+        put_to_sleep(hub, *model.replicas)
+    for spec in model.replicas:
+        match action:
+            case "load":
+                hub.supervisor.load(spec.id)
+            case "unload":
+                hub.supervisor.stop(spec.id)
+            case "pin" | "unpin":
+                hub.supervisor.pin(spec.id, action == "pin")
+    return _accepted(request, hub, model)
 
 
-def _managed(request: Request, slug: str) -> tuple[Services, BackendSpec]:
+def _managed(request: Request, slug: str) -> tuple[Services, Model]:
     caller = require(request, Permission.MODELS_MANAGE)
     hub = services(request)
-    return hub, find_model(hub.catalog.backends.values(), slug, caller).backend
+    return hub, find_model(hub.catalog.backends.values(), slug, caller)
 
 
-def _accepted(request: Request, hub: Services, spec: BackendSpec) -> Json:
+def _accepted(request: Request, hub: Services, model: Model) -> Json:
     states = backend_states(hub)
-    return Json(success(backend_card(spec, states.get(spec.id)), request_id(request)), status_code=202)
+    card = backend_card(model.backend, states.get(model.backend.id))
+    card["replicas"] = replica_list(model, states)
+    return Json(success(card, request_id(request)), status_code=202)

@@ -37,8 +37,10 @@ from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel, ResidencyFrame
 from server.workers.ending import name_them, wait_for_survivors
 from server.workers.feed import Feed
+from server.workers.gpu_memory import ByGroup
 from server.workers.ledger import NO_BOUNDS, Memory
 from server.workers.measuring import Meter, freed_bytes
+from server.workers.occupancy import Occupancy, occupancy
 from server.workers.planning import Plan, plan
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
 from server.workers.record import Record, Stage
@@ -72,6 +74,7 @@ class Supervisor:
         timeouts: Timeouts | None = None,
         memory: Memory = NO_BOUNDS,
         on_peak: Callable[[str, int], None] = lambda backend_id, size_bytes: None,
+        read_gpus: Callable[[], ByGroup] = dict,
     ) -> None:
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._start_clock = time.monotonic()
@@ -87,7 +90,7 @@ class Supervisor:
         self._workers: dict[str, WorkerProcess] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm = Alarm(self._tick)
-        self._meter = Meter()
+        self._meter = Meter(read_gpus)
         self._watches: set[asyncio.Task[None]] = set()
         self._swaps = Swaps(self._scheduler, self._workers, self._apply, self._spawn, self._time)
         self.is_running = False
@@ -181,6 +184,10 @@ class Supervisor:
     def batch_room(self, backend_id: str) -> int:
         """How many leases batches may hold at once. Raises KeyError for an unknown id."""
         return self._scheduler.records[backend_id].batch_room
+
+    def occupancy(self, backend_id: str) -> Occupancy:
+        """How busy the backend is now; costs nothing. Raises KeyError for an unknown id."""
+        return occupancy(self._scheduler.records[backend_id], time.monotonic())
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""

@@ -334,3 +334,22 @@ def test_replacements_are_told_in_the_stream_of_events(start_fake: StartServer) 
                     break
 
     assert list(dict.fromkeys(states)) == ["starting", "loading", "warming", "probing", "draining", "done"]
+
+
+def test_replicas_are_replaced_one_after_the_other(start_fake: StartServer) -> None:
+    server = start_fake({"a": "{token_delay_s: 0.02}\nreplicas: 2"})
+    with server.client() as client:
+        client.post("/v1/models/fake/a/load").raise_for_status()
+        for name in ("be_a_1", "be_a_2"):
+            until(client, lambda found: found["state"] == "ready", name)
+        write(server, "a", "{token_delay_s: 0.01}\nreplicas: 2")
+        refused = client.post("/v1/models/fake/a/load?replace=true")
+        with asking(server) as statuses:
+            told = cli(server, "load", "--replace", "fake/a")
+        options = [card(client, name)["options"] for name in ("be_a_1", "be_a_2")]
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+    assert "replace each of be_a_1, be_a_2" in refused.json()["error"]["message"]
+    assert (told.returncode, told.stderr) == (0, "")
+    assert set(statuses) == {200}
+    assert options == [{"token_delay_s": 0.01}] * 2
