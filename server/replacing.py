@@ -14,6 +14,7 @@ from server.catalog.live import Version
 from server.errors import FieldProblem, ServiceError
 from server.measurements import Measurements
 from server.workers.devices import need_bytes
+from server.workers.ledger import Need
 from server.workers.supervisor import Supervisor
 
 
@@ -45,15 +46,15 @@ class Replacing:
         except CatalogError as error:
             raise _invalid(error) from error
         try:
-            self._supervisor.replace(
-                version.spec, self._need_bytes(version), functools.partial(self._accept, version)
-            )
+            accept = functools.partial(self._accept, version)
+            self._supervisor.replace(version.spec, self._need(version), accept)
         except EngineError as error:
             raise ServiceError.from_engine(error) from error
 
-    def _need_bytes(self, version: Version) -> int:
+    def _need(self, version: Version) -> Need:
         measured = self._measurements.known_of(version.spec)
-        return measured or need_bytes(version.estimate, self._devices_of(version.spec))
+        reckoned = need_bytes(version.estimate, self._devices_of(version.spec))
+        return Need(measured or reckoned, version.estimate.weights_bytes if version.estimate else 0)
 
     def _accept(self, version: Version) -> None:
         """Raises EngineError(CONFLICT) if another backend has taken a name of it since."""

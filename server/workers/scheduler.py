@@ -10,7 +10,7 @@ from engines.contract.types import Priority
 from server.workers.actions import Action, ProbeWorker, Refuse, StopWorker, shutting_down, stopped
 from server.workers.backoff import RestartPolicy
 from server.workers.ladder import gave_too_little
-from server.workers.ledger import NO_BOUNDS, Ledger, Memory, gib
+from server.workers.ledger import NO_BOUNDS, Ledger, Memory, Need, gib
 from server.workers.moves import Moves
 from server.workers.record import Record, Stage
 from server.workers.replacements import Replacements
@@ -33,7 +33,12 @@ class Scheduler:
         self._jitter = jitter
         self.ledger = Ledger(memory.budgets, memory.sleep_budget)
         self._memory = memory
-        self.records = {spec.id: self._record(spec, memory.needs.get(spec.id, 0), now) for spec in specs}
+        self.records = {
+            spec.id: self._record(
+                spec, Need(memory.needs.get(spec.id, 0), memory.weights.get(spec.id, 0)), now
+            )
+            for spec in specs
+        }
         self._survivors: dict[int, str] = {}  # process group -> its name in the ledger
         self._moves = Moves(self.records, self.ledger, policy)
         self.replacements = Replacements(self.records, self.ledger, self._moves)
@@ -73,12 +78,12 @@ class Scheduler:
     def can_sleep(self, backend_id: str) -> bool:
         return self._moves.choose_fall(self.records[backend_id]) is not None
 
-    def on_replace(self, now: float, spec: BackendSpec, need_bytes: int) -> list[Action]:
+    def on_replace(self, now: float, spec: BackendSpec, need: Need) -> list[Action]:
         """An operator wants another version of the backend in the place of the one that serves.
 
         Raises EngineError: CONFLICT, SHUTTING_DOWN.
         """
-        return self.replacements.begin(self._record(spec, need_bytes, now), spec, now)
+        return self.replacements.begin(self._record(spec, need, now), spec, now)
 
     def on_probed(self, now: float, backend_id: str, error: str | None) -> list[Action]:
         """The new version of the backend has answered its probe, or cannot take over for the reason `error`."""
@@ -257,12 +262,13 @@ class Scheduler:
             times.append(self._moves.look_again_at)
         return min(times, default=None)
 
-    def _record(self, spec: BackendSpec, need_bytes: int, now: float) -> Record:
+    def _record(self, spec: BackendSpec, need: Need, now: float) -> Record:
         return Record(
             spec,
             self._policy,
             now,
             devices=self._memory.devices_of(spec),
-            need_bytes=need_bytes,
+            need_bytes=need.total_bytes,
             host_bytes=self._memory.host_bytes,
+            weights_bytes=need.weights_bytes,
         )

@@ -38,7 +38,7 @@ from server.workers.channel import Channel, ResidencyFrame
 from server.workers.ending import name_them, wait_for_survivors
 from server.workers.feed import Feed
 from server.workers.gpu_memory import ByGroup
-from server.workers.ledger import NO_BOUNDS, Memory
+from server.workers.ledger import NO_BOUNDS, Memory, Need
 from server.workers.measuring import Meter, freed_bytes
 from server.workers.occupancy import Occupancy, occupancy
 from server.workers.planning import Plan, plan
@@ -136,13 +136,13 @@ class Supervisor:
         """Start the backend's worker if it has none. Returns at once; see `snapshot`."""
         self._apply(self._scheduler.on_load(time.monotonic(), backend_id))
 
-    def replace(self, spec: BackendSpec, need_bytes: int, accept: Accept) -> None:
+    def replace(self, spec: BackendSpec, need: Need, accept: Accept) -> None:
         """Bring this version of a backend up beside the one that serves, and have it take over once it has answered.
 
         Returns at once; see `snapshot`. `accept` is called in the moment of the swap, and may refuse.
         Raises EngineError: CONFLICT, SHUTTING_DOWN.
         """
-        self._swaps.begin(spec, need_bytes, accept)
+        self._swaps.begin(spec, need, accept)
 
     def stop(self, backend_id: str) -> None:
         """Let running requests end, then end the backend's worker. Returns at once."""

@@ -12,6 +12,7 @@ from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
 from server.telemetry import log_event
 from server.workers.actions import Action
+from server.workers.ledger import Need
 from server.workers.probe import probe
 from server.workers.process import WorkerProcess
 from server.workers.replacement_status import ReplacementStatus
@@ -42,9 +43,9 @@ class Swaps:
         self._time_of = time_of
         self._accept: dict[str, Accept] = {}
 
-    def begin(self, spec: BackendSpec, need_bytes: int, accept: Accept) -> None:
+    def begin(self, spec: BackendSpec, need: Need, accept: Accept) -> None:
         """Raises EngineError: CONFLICT, SHUTTING_DOWN."""
-        actions = self._scheduler.on_replace(time.monotonic(), spec, need_bytes)
+        actions = self._scheduler.on_replace(time.monotonic(), spec, need)
         self._accept[spec.id] = accept
         log_event("replacement.begun", backend=spec.id)
         self._apply(actions)

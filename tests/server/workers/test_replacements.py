@@ -7,7 +7,7 @@ from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
 from server.workers.actions import Action, Grant, ProbeWorker, Refuse, StartWorker, StopWorker
 from server.workers.backoff import RestartPolicy
-from server.workers.ledger import GIB, Memory
+from server.workers.ledger import GIB, Memory, Need
 from server.workers.record import Stage
 from server.workers.replacement_status import ReplacementState
 from server.workers.replacements import Progress
@@ -34,7 +34,7 @@ def bring_up(scheduler: Scheduler, *names: str) -> None:
 
 
 def begin(scheduler: Scheduler, now: float = 1.0, need_bytes: int = 4 * GIB) -> list[Action]:
-    return scheduler.on_replace(now, NEWER, need_bytes)
+    return scheduler.on_replace(now, NEWER, Need(need_bytes))
 
 
 def make_probed(scheduler: Scheduler) -> None:

@@ -20,7 +20,7 @@ from server.workers.actions import (
     WakeWorker,
 )
 from server.workers.backoff import RestartPolicy
-from server.workers.ledger import Memory
+from server.workers.ledger import Memory, Need
 from server.workers.replacements import LEAVING, NEWCOMER, owner_of
 from server.workers.scheduler import Scheduler
 from server.workers.status import WorkerState
@@ -38,6 +38,7 @@ DEVICES = {
     "be_4": ("cuda:0", "cuda:1"),
 }
 NEEDS = {"be_0": 450, "be_1": 500, "be_2": 600, "be_3": 700, "be_4": 550}
+WEIGHTS = {"be_0": 400, "be_1": 450}
 BACKENDS = tuple(DEVICES)
 
 Kind = Literal[
@@ -87,7 +88,7 @@ class World:
             )
             for number, name in enumerate(BACKENDS)
         ]
-        memory = Memory(BUDGETS, NEEDS, lambda spec: DEVICES[spec.id], HOST_BYTES, SLEEP_BUDGET)
+        memory = Memory(BUDGETS, NEEDS, lambda spec: DEVICES[spec.id], HOST_BYTES, WEIGHTS, SLEEP_BUDGET)
         self.scheduler = Scheduler(specs, RestartPolicy(), lambda: 0.5, 0.0, memory=memory)
         self.held: dict[str, dict[str, int]] = {}  # by every process there is
         self.owed: dict[str, Action] = {}
@@ -135,7 +136,9 @@ class World:
                 self._apply(scheduler.on_sleep(self.now, name))
             case "replace":
                 with contextlib.suppress(EngineError):
-                    self._apply(scheduler.on_replace(self.now, scheduler.records[name].spec, NEEDS[name]))
+                    self._apply(
+                        scheduler.on_replace(self.now, scheduler.records[name].spec, self._need(name))
+                    )
 
     def settle(self) -> None:
         """Let everybody leave and every worker answer, for a long time: then nothing may be left over."""
@@ -207,6 +210,9 @@ class World:
         if name in self.owed:
             self.owed[new] = self.owed.pop(name)
         self.granted = {ticket: new if held == name else held for ticket, held in self.granted.items()}
+
+    def _need(self, name: str) -> Need:
+        return Need(NEEDS[name], WEIGHTS.get(name, 0))
 
     def _hot_bytes(self, name: str) -> dict[str, int]:
         owner = owner_of(name)
