@@ -215,7 +215,7 @@ def test_others_give_way_and_the_old_version_never(start_fake: StartServer) -> N
             replace(client).raise_for_status()
             until_replaced(client, "done")
         evictions = {name: card(client, name)["evictions"] for name in ("be_a", "be_b")}
-        write(server, "a", "{estimate_mib: 500}")
+        write(server, "a", "{estimate_mib: 790}")
         refused = replace(client)
 
     assert set(statuses) == {200}
