@@ -309,17 +309,20 @@ class Supervisor:
         """Tell the scheduler what every worker holds."""
         while True:
             if self._workers:
+                looked_at = time.monotonic()
                 await self._meter.look()
                 for backend_id, worker in list(self._workers.items()):
-                    self._tell_size(backend_id, worker)
+                    self._tell_size(backend_id, worker, looked_at)
             await asyncio.sleep(MEASURE_EVERY_S)
 
-    def _tell_size(self, backend_id: str, worker: WorkerProcess) -> None:
+    def _tell_size(self, backend_id: str, worker: WorkerProcess, looked_at: float) -> None:
         record = self._scheduler.records[backend_id]
         sizes = self._meter.sizes(worker, record.devices)
         if not sizes:
             return
-        self._apply(self._scheduler.on_measured(time.monotonic(), backend_id, sizes))
+        is_whole = worker.stats is not None and record.since <= looked_at
+        now = time.monotonic()
+        self._apply(self._scheduler.on_measured(now, backend_id, sizes, is_whole=is_whole))
         if record.is_measured and record.stage is Stage.SERVING:
             self._on_peak(backend_id, record.need_bytes)
 
