@@ -20,7 +20,7 @@ from server.batch.runner import BatchRunner
 from server.batch.service import Batches
 from server.batch.upkeep import Upkeep
 from server.batch.work import LineWork
-from server.catalog import Catalog
+from server.catalog import Catalog, LiveCatalog
 from server.catalog.estimates import estimate_memory
 from server.deps import Services
 from server.disk import DiskGuard
@@ -41,6 +41,7 @@ from server.media import open_media
 from server.nvml import read_gpus
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
+from server.replacing import Replacing
 from server.router import Router
 from server.routes import ROUTERS as NATIVE_ROUTERS
 from server.routes.batch import PATH as BATCH_PATH
@@ -59,14 +60,15 @@ from server.workers.supervisor import Supervisor
 
 def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Services:
     """Everything behind the routes; nothing runs yet."""
+    gpus = read_gpus()
+    live = LiveCatalog(catalog, lambda specs: estimate_memory(settled(specs, has_gpu=bool(gpus))))
     backends = catalog.backends.values()
     router = Router(backends)
     metrics = Metrics(models=router.frontends, backends=catalog.backends)
     launcher = Launcher(settings.data_dir, lambda engine: python_for(engine, settings))
-    gpus = read_gpus()
-    estimates = estimate_memory(settled(backends, has_gpu=bool(gpus)))
     measurements = Measurements(keys.store, backends)
     load_times = LoadTimes(keys.store)
+    memory = read_memory(backends, settings, estimates=live.estimates, measured=measurements.known, gpus=gpus)
     supervisor = Supervisor(
         backends,
         launcher.plan,
@@ -74,12 +76,15 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
         timeouts=Timeouts(
             heartbeat_s=settings.heartbeat_timeout_s, load_heartbeat_s=settings.load_heartbeat_timeout_s
         ),
-        memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known, gpus=gpus),
+        memory=memory,
         read_free=read_free,
         on_peak=measurements.tell,
         read_gpus=gpu_bytes_by_group if gpus else dict,
         on_load=load_times.tell,
     )
+    live.on_change(measurements.replace)
+    live.on_change(lambda spec: router.index(live.backends.values()))
+    live.on_change(lambda spec: metrics.know(frontend.slug for frontend in spec.frontends))
     database = Database(keys.store, on_commit=metrics.count_commit)
     disk = DiskGuard(settings.files_folder, settings.min_free_bytes)
     server_id = f"server_{secrets.token_hex(12)}"
@@ -104,15 +109,15 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
     )
     return Services(
         settings=settings,
-        catalog=catalog,
+        catalog=live,
         gateway=gateway,
         supervisor=supervisor,
         keys=keys,
         media=media,
         metrics=metrics,
-        estimates=estimates,
         measurements=measurements,
         load_times=load_times,
+        replacing=Replacing(live, supervisor, measurements, devices_of=memory.devices_of),
         remote=remote,
         uploads=uploads,
         database=database,

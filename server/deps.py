@@ -1,12 +1,10 @@
 """What a route may ask for: the services behind the app, the caller, the request id. Constructs nothing."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from engines.contract.engine import MemoryEstimate
 from engines.contract.errors import ErrorCode
 from engines.contract.spec import BackendSpec
 from server.batch.intake import Intake
@@ -26,13 +24,14 @@ from server.load_times import LoadTimes
 from server.measurements import Measurements
 from server.media import MediaStore
 from server.remote import RemoteFiles
+from server.replacing import Replacing
 from server.settings import Settings
 from server.store.backup import Backups
 from server.store.database import Database
 from server.telemetry import Metrics
 
 if TYPE_CHECKING:
-    from server.catalog import Catalog
+    from server.catalog import LiveCatalog
     from server.workers.status import BackendStatus
     from server.workers.supervisor import Supervisor
 
@@ -42,7 +41,7 @@ class Services:
     """Everything that routes use, put together in `app.py`."""
 
     settings: Settings
-    catalog: "Catalog"
+    catalog: "LiveCatalog"
     gateway: Gateway
     supervisor: "Supervisor"
     keys: KeyRing
@@ -60,8 +59,8 @@ class Services:
     upkeep: Upkeep
     measurements: Measurements
     load_times: LoadTimes
+    replacing: Replacing
     backups: Backups
-    estimates: Mapping[str, MemoryEstimate] = field(default_factory=dict)
     readiness: Readiness = field(default_factory=Readiness)
 
 

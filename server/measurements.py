@@ -6,7 +6,8 @@ the engine's own estimate counts again.
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
@@ -38,6 +39,18 @@ class Measurements:
         }
         self._changed: set[str] = set()
 
+    def known_of(self, spec: BackendSpec) -> int | None:
+        """What was measured of a backend, if it was configured as `spec` says."""
+        is_same = self._fingerprints.get(spec.id) == fingerprint(spec)
+        return self.known.get(spec.id) if is_same else None
+
+    def replace(self, spec: BackendSpec) -> None:
+        """From now on what is told of the backend is of this configuration."""
+        if self.known_of(spec) is None:
+            self.known.pop(spec.id, None)
+            self._changed.discard(spec.id)
+        self._fingerprints[spec.id] = fingerprint(spec)
+
     def tell(self, backend_id: str, size_bytes: int) -> None:
         """A peak. Smaller ones than before are not remembered."""
         if size_bytes > self.known.get(backend_id, 0) * NOTABLE_GROWTH:
@@ -51,27 +64,29 @@ class Measurements:
             await self.store(database)
 
     async def store(self, database: Database) -> None:
-        changed, self._changed = self._changed, set()
-        if not changed:
+        rows = [self._row(backend_id) for backend_id in self._changed]
+        self._changed.clear()
+        if not rows:
             return
         try:
-            await database.write(lambda connection: self._write(connection, changed))
+            await database.write(lambda connection: _write(connection, rows))
         except ServiceError as error:
             log_event("measurements.unstored", reason=error.message)
-            self._changed |= changed
+            self._changed |= {row["backend_id"] for row in rows} & self.known.keys()
 
-    def _write(self, connection: Connection, changed: set[str]) -> None:
-        connection.execute(delete(memory_peaks).where(memory_peaks.c.backend_id.in_(changed)))
-        rows = [
-            {
-                "backend_id": backend_id,
-                "fingerprint": self._fingerprints[backend_id],
-                "size_bytes": self.known[backend_id],
-                "measured_at": utc_now(),
-            }
-            for backend_id in changed
-        ]
-        connection.execute(insert(memory_peaks), rows)
+    def _row(self, backend_id: str) -> dict[str, Any]:
+        return {
+            "backend_id": backend_id,
+            "fingerprint": self._fingerprints[backend_id],
+            "size_bytes": self.known[backend_id],
+            "measured_at": utc_now(),
+        }
+
+
+def _write(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    ids = [row["backend_id"] for row in rows]
+    connection.execute(delete(memory_peaks).where(memory_peaks.c.backend_id.in_(ids)))
+    connection.execute(insert(memory_peaks), rows)
 
 
 def fingerprint(spec: BackendSpec) -> str:

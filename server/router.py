@@ -15,6 +15,10 @@ class Router:
     """
 
     def __init__(self, backends: Iterable[BackendSpec]) -> None:
+        self.index(backends)
+
+    def index(self, backends: Iterable[BackendSpec]) -> None:
+        """From now on these are all the backends there are."""
         self.frontends: dict[str, Replicas] = {}
         for backend in backends:
             for frontend in backend.frontends:

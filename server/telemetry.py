@@ -159,6 +159,10 @@ class Metrics:
         self._commits = self._counter("hearth_store_commits_total", "Transactions committed to the store")
         self._webhooks = self._counter("hearth_webhooks_total", "Deliveries tried", "outcome")
 
+    def know(self, models: Iterable[str]) -> None:
+        """Further names that may be labels."""
+        self._models |= frozenset(models)
+
     def observe_request(
         self, *, model: str | None, backend: str | None, status: int, protocol: str, duration_s: float
     ) -> None:

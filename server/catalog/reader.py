@@ -20,9 +20,12 @@ SUFFIXES = frozenset({".yaml", ".yml"})
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """Every backend by id, in the order of the file names; of a file with `replicas` several."""
+    """Every backend by id, in the order of the file names, and the file that describes it; of a file with `replicas`
+    there are several.
+    """
 
     backends: dict[str, BackendSpec]
+    files: dict[str, Path] = {}
 
 
 def read_catalog(models_dir: Path) -> Catalog:
@@ -34,7 +37,8 @@ def read_catalog(models_dir: Path) -> Catalog:
     specs, problems = read_files(files)
     if problems:
         raise CatalogError(problems)
-    return Catalog({replica.id: replica for spec in specs.values() for replica in expand(spec)})
+    found = [(replica, file) for file, spec in specs.items() for replica in expand(spec)]
+    return Catalog({spec.id: spec for spec, _ in found}, {spec.id: file for spec, file in found})
 
 
 def read_files(files: Sequence[Path]) -> tuple[dict[Path, BackendSpec], list[Problem]]:

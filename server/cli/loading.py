@@ -13,6 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from server.cli.client import ApiKey, call, connect, problem_of
 from server.cli.naming import Name, find_backends, title
+from server.cli.replacing import replace_backends
 from server.cli.terminal import AsJson, error_console, fail, gibibytes, length, print_json
 
 SILENCE_S = 60.0  # the server pings every 15
@@ -27,11 +28,19 @@ Say = Callable[[str], None]
 def load(
     model: Name,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until it is ready.")] = False,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Read its file again; the new version takes over once it has answered a probe."
+        ),
+    ] = False,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Load a model now instead of at its first request. The status is 1 if it fails; progress is on stderr."""
     backends = find_backends(model, api_key)
+    if replace:
+        return replace_backends([one["id"] for one in backends], api_key, as_json)
     begun = time.monotonic()
     if not detach:
         for one in backends:

@@ -30,13 +30,19 @@ async def list_backends(request: Request) -> Json:
 
 
 @router.post("/v1/backends/{backend_id}/load", status_code=202)
-async def load_backend(request: Request, backend_id: _BackendId) -> Json:
+async def load_backend(
+    request: Request, backend_id: _BackendId, replace: Annotated[bool, Query()] = False
+) -> Json:
     """Start the backend's worker if it has none, also after it was given up. Answers at once.
 
-    Needs `models:manage`.
+    With `replace` its file is read again and the new version takes the place of the old one as soon as it has
+    answered a probe; if it does not, the old one stays: see `replacement`. Needs `models:manage`.
     """
     hub, spec = _managed(request, backend_id)
-    hub.supervisor.load(spec.id)
+    if replace:
+        await hub.replacing.begin(spec.id)
+    else:
+        hub.supervisor.load(spec.id)
     return _accepted(request, hub, spec)
 
 

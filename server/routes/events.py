@@ -17,13 +17,16 @@ router = APIRouter(tags=["backends"])
 async def stream_events(request: Request) -> Response:
     """`backend.state` events: first one for each backend as it is, then one for every change. Needs `models:manage`.
 
-    `data` has `backend_id`, `state`, `detail` and `since`. The stream lasts until the client leaves.
+    `data` has `backend_id`, `state`, `detail` and `since`. A backend that is or was replaced has `backend.replacement`
+    events in the same way, with `number` and `error` besides. The stream lasts until the client leaves.
     """
     require(request, Permission.MODELS_MANAGE)
     changes = services(request).supervisor.feed.changes(PING_S)
-    frames = (EVENTS.ping if change is None else _frame(asdict(change)) async for change in changes)
+    frames = (
+        EVENTS.ping if change is None else _frame(change.event, asdict(change)) async for change in changes
+    )
     return StreamingResponse(frames, media_type=EVENTS.content_type)
 
 
-def _frame(fields: dict[str, object]) -> bytes:
-    return b"event: backend.state\ndata: " + to_json(fields) + b"\n\n"
+def _frame(event: str, fields: dict[str, object]) -> bytes:
+    return f"event: {event}\ndata: ".encode() + to_json(fields) + b"\n\n"

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 
+from engines.contract.errors import ErrorCode
 from server.caller import Permission
-from server.deps import backend_states, put_to_sleep, request_id, require, services
+from server.deps import Services, backend_states, put_to_sleep, request_id, require, services
 from server.envelope import Json, success
-from server.wire.listing import find_model
+from server.errors import ServiceError
+from server.wire.listing import Model, find_model
 from server.wire.model_card import backend_card, replica_list
 
 router = APIRouter(tags=["backends"])
@@ -15,9 +17,19 @@ _Slug = Annotated[str, Path(max_length=200)]
 
 
 @router.post("/v1/models/{slug:path}/load", status_code=202)
-async def load_model(request: Request, slug: _Slug) -> Json:
-    """Load the model now instead of at its first request. Answers at once. Needs `models:manage`."""
-    return _act(request, slug, "load")
+async def load_model(request: Request, slug: _Slug, replace: Annotated[bool, Query()] = False) -> Json:
+    """Load the model now instead of at its first request. Answers at once. Needs `models:manage`.
+
+    `replace` is as for the model's backend; 409 if it has several: those are replaced one after the other.
+    """
+    if not replace:
+        return _act(request, slug, "load")
+    hub, model = _managed(request, slug)
+    if len(model.replicas) > 1:
+        names = ", ".join(spec.id for spec in model.replicas)
+        raise ServiceError(ErrorCode.CONFLICT, f"{slug} has several backends: replace each of {names}")
+    await hub.replacing.begin(model.backend.id)
+    return _accepted(request, hub, model)
 
 
 @router.post("/v1/models/{slug:path}/unload", status_code=202)
@@ -46,9 +58,7 @@ async def unpin_model(request: Request, slug: _Slug) -> Json:
 
 def _act(request: Request, slug: str, action: Literal["load", "unload", "sleep", "pin", "unpin"]) -> Json:
     """On all backends of the model. The answer is the first one as it is then, with all `replicas` in short."""
-    caller = require(request, Permission.MODELS_MANAGE)
-    hub = services(request)
-    model = find_model(hub.catalog.backends.values(), slug, caller)
+    hub, model = _managed(request, slug)
     if action == "sleep":
         put_to_sleep(hub, *model.replicas)
     for spec in model.replicas:
@@ -59,6 +69,16 @@ def _act(request: Request, slug: str, action: Literal["load", "unload", "sleep",
                 hub.supervisor.stop(spec.id)
             case "pin" | "unpin":
                 hub.supervisor.pin(spec.id, action == "pin")
+    return _accepted(request, hub, model)
+
+
+def _managed(request: Request, slug: str) -> tuple[Services, Model]:
+    caller = require(request, Permission.MODELS_MANAGE)
+    hub = services(request)
+    return hub, find_model(hub.catalog.backends.values(), slug, caller)
+
+
+def _accepted(request: Request, hub: Services, model: Model) -> Json:
     states = backend_states(hub)
     card = backend_card(model.backend, states.get(model.backend.id))
     card["replicas"] = replica_list(model, states)

@@ -39,7 +39,7 @@ async def list_models(
     ]
     found, pagination = page(models, lambda model: model.frontend.slug, limit=limit, cursor=cursor)
     states = backend_states(hub)
-    items = [model_card(model, states, hub.estimates) for model in found]
+    items = [model_card(model, states, hub.catalog.estimates) for model in found]
     return Json(success({"items": items}, request_id(request), pagination))
 
 
@@ -49,5 +49,5 @@ async def get_model(request: Request, slug: Annotated[str, Path(max_length=200)]
     caller = require(request, Permission.MODELS_LIST)
     hub = services(request)
     model = find_model(hub.catalog.backends.values(), slug, caller)
-    card = model_card(model, backend_states(hub), hub.estimates)
+    card = model_card(model, backend_states(hub), hub.catalog.estimates)
     return Json(success(card, request_id(request)))

@@ -135,6 +135,9 @@ def backend_card(spec: BackendSpec, status: BackendStatus | None) -> dict[str, o
         "engine": spec.engine,
         "device": spec.device,
         "modality": spec.modality.value,
+        "weights": spec.weights,
+        "context_window": spec.context_window,
+        "options": spec.options,
         "keep_alive_s": spec.keep_alive_s,
         "health_status": health(status),
     }

@@ -27,6 +27,12 @@ class WakeWorker(msgspec.Struct, frozen=True):
     backend_id: str
 
 
+class ProbeWorker(msgspec.Struct, frozen=True):
+    """Ask a ready worker that serves nobody yet; the answer comes back by `on_probed`."""
+
+    backend_id: str
+
+
 class Grant(msgspec.Struct, frozen=True):
     ticket: int
     backend_id: str
@@ -37,7 +43,7 @@ class Refuse(msgspec.Struct, frozen=True):
     error: EngineError
 
 
-Action = StartWorker | StopWorker | SleepWorker | WakeWorker | Grant | Refuse
+Action = StartWorker | StopWorker | SleepWorker | WakeWorker | ProbeWorker | Grant | Refuse
 
 
 def overloaded(num_running: int, num_waiting: int) -> EngineError:

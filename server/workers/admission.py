@@ -41,9 +41,10 @@ def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
 
     Ends with the first that begins or that displaces others: it is to be asked again, when the ledger shows that.
     """
-    found = Admitted(None, [], [], {}, None)
+    waiting = (r.spec.id for r in records if r.waits_for_successor)
+    found = Admitted(None, [], [], dict.fromkeys(waiting, "waits for its new version"), None)
     taken = busy_devices(records)
-    due = [(r.queued_at, r) for r in records if r.queued_at is not None and r.not_before <= now]
+    due = [(r.queued_at, r) for r in records if r.queued_at is not None and _is_due(r, now)]
     for place, (_, record) in enumerate(sorted(due, key=lambda pair: pair[0]), start=1):
         if not could_ever_fit(record, ledger):
             found.impossible.append(record)
@@ -57,6 +58,10 @@ def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
         else:
             return found._replace(start=record)
     return found
+
+
+def _is_due(record: Record, now: float) -> bool:
+    return record.not_before <= now and not record.waits_for_successor
 
 
 def busy_devices(records: Iterable[Record]) -> set[str]:
@@ -158,7 +163,7 @@ def _resident(
         record.spec.id,
         freed_bytes(record, device, ledger, fall),
         idle_s if record.last_used_at + patience_s <= now else None,
-        is_pinned=record.is_pinned,
+        is_pinned=record.is_pinned or record.is_kept,
         priority=record.spec.priority,
         return_s=_return_s(record, fall),
     )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from server.workers.status import StateChange
+from server.workers.status import Change
 
 MAX_UNREAD = 1000
 
@@ -13,12 +13,12 @@ class Listener:
     """One reader. It is told the newest changes: of more than `MAX_UNREAD` that it has not read the oldest go."""
 
     def __init__(self) -> None:
-        self._unread: asyncio.Queue[StateChange] = asyncio.Queue(MAX_UNREAD)
+        self._unread: asyncio.Queue[Change] = asyncio.Queue(MAX_UNREAD)
 
-    async def next(self) -> StateChange:
+    async def next(self) -> Change:
         return await self._unread.get()
 
-    def tell(self, change: StateChange) -> None:
+    def tell(self, change: Change) -> None:
         if self._unread.full():
             self._unread.get_nowait()
         self._unread.put_nowait(change)
@@ -27,17 +27,17 @@ class Listener:
 class Feed:
     """`look` gives the states of now. Without listeners `tell` costs nothing."""
 
-    def __init__(self, look: Callable[[], Iterable[StateChange]]) -> None:
+    def __init__(self, look: Callable[[], Iterable[Change]]) -> None:
         self._look = look
         self._listeners: set[Listener] = set()
-        self._told: dict[str, tuple[object, object]] = {}
+        self._told: dict[str, tuple[object, ...]] = {}
 
     @contextmanager
     def listening(self) -> Iterator[Listener]:
         """A listener that is told every state first, then every change."""
         listener = Listener()
         if not self._listeners:
-            self._told = {change.backend_id: change.key for change in self._look()}
+            self._told = {change.topic: change.key for change in self._look()}
         for change in self._look():
             listener.tell(change)
         self._listeners.add(listener)
@@ -46,7 +46,7 @@ class Feed:
         finally:
             self._listeners.remove(listener)
 
-    async def changes(self, silence_s: float) -> AsyncIterator[StateChange | None]:
+    async def changes(self, silence_s: float) -> AsyncIterator[Change | None]:
         """For ever: every state, then every change; None after each `silence_s` without one."""
         with self.listening() as listener:
             while True:
@@ -63,7 +63,7 @@ class Feed:
         if not self._listeners:
             return
         for change in self._look():
-            if self._told.get(change.backend_id) != change.key:
-                self._told[change.backend_id] = change.key
+            if self._told.get(change.topic) != change.key:
+                self._told[change.topic] = change.key
                 for listener in self._listeners:
                     listener.tell(change)

@@ -61,6 +61,14 @@ class Leases:
             record.batch_leases.add(ticket)
         return [self._grant(record, ticket) for ticket in tickets]
 
+    def hand_over(self, record: Record, successor: Record, now: float) -> None:
+        """Who waits for `record` waits for `successor`, which is ready."""
+        successor.waiting = dict.fromkeys(record.waiting, now + successor.spec.limits.queue_timeout_s)
+        successor.batch_waiting = record.batch_waiting
+        record.waiting, record.batch_waiting = {}, {}
+        for ticket in (*successor.waiting, *successor.batch_waiting):
+            self._holder[ticket] = successor
+
     def refuse_waiting(self, record: Record, error: EngineError) -> list[Action]:
         tickets = [*record.waiting, *record.batch_waiting]
         return [self._refuse(record, ticket, error) for ticket in tickets]

@@ -60,6 +60,12 @@ class Ledger:
     def release(self, device: str, backend_id: str) -> None:
         self._held.get(device, {}).pop(backend_id, None)
 
+    def rename(self, backend_id: str, new_id: str) -> None:
+        """What the one holds is the other's from now on."""
+        for held in self._held.values():
+            if (holding := held.pop(backend_id, None)) is not None:
+                held[new_id] = msgspec.structs.replace(holding, backend_id=new_id)
+
     def holdings(self, device: str) -> list[Holding]:
         """The largest first."""
         held = self._held.get(device, {}).values()
@@ -83,6 +89,13 @@ class Ledger:
 
     def could_ever_fit(self, device: str, size_bytes: int) -> bool:
         return size_bytes <= self.budgets.get(device, size_bytes)
+
+
+class Need(NamedTuple):
+    """What a backend takes of each of its devices, and how much of that is weights, 0 where it is not known."""
+
+    total_bytes: int
+    weights_bytes: int = 0
 
 
 class Memory(NamedTuple):

@@ -94,7 +94,7 @@ def _tenant(record: Record, device: str, ledger: Ledger, now: float) -> Tenant:
         held,
         record.granted.get(device, held),
         record.idle_s(now),
-        is_pinned=record.is_pinned,
+        is_pinned=record.is_pinned or record.is_kept,
         priority=record.spec.priority,
         return_s=record.load_s,
     )

@@ -109,6 +109,7 @@ class WorkerProcess:
         members_of: Members = members,
     ) -> None:
         self.spec = spec
+        self.backend_id = spec.id  # under which the supervisor keeps it; the spec's while it serves
         self.channel: Channel | None = None
         self.stats: Stats | None = None
         self.load_s: float | None = None

@@ -1,5 +1,6 @@
 """What the scheduler knows of one backend, and how many of its places batches may take. Pure."""
 
+import enum
 import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -14,6 +15,14 @@ from server.workers.pacing import Pace
 from server.workers.status import WorkerState
 
 BATCH_QUEUE_FACTOR = 2  # batch requests that may wait for each place of the backend
+
+
+class Stage(enum.Enum):
+    """Where a record stands in the replacement of one version of a backend by the next."""
+
+    COMING = "coming"
+    SERVING = "serving"
+    LEAVING = "leaving"
 
 
 class Fall(NamedTuple):
@@ -70,6 +79,8 @@ class Record:
         self.load_deadline = math.inf
         self.is_doomed = False  # loaded for too long or hung up: its process is about to end
         self.is_wanted = False  # an operator wants it back once it has drained
+        self.stage = Stage.SERVING
+        self.successor: Record | None = None  # the version that comes up to take its place
         self.restarts = 0
         self.last_error: str | None = None
         self.told_error = NOT_STARTED  # what clients may read of `last_error`
@@ -95,6 +106,16 @@ class Record:
     def is_asked_for(self) -> bool:
         """Somebody wants it up: a client, a batch, an operator."""
         return bool(self.is_wanted or self.waiting or self.batch_waiting)
+
+    @property
+    def is_kept(self) -> bool:
+        """It takes part in a replacement that is not decided: it gives way to nobody and is not let go."""
+        return self.successor is not None or self.stage is Stage.COMING
+
+    @property
+    def waits_for_successor(self) -> bool:
+        """It has no worker, and will get one only if the new version fails."""
+        return self.successor is not None and self.state is WorkerState.QUEUED
 
     @property
     def is_loading(self) -> bool:
@@ -125,7 +146,7 @@ class Record:
         """When it shall fall asleep or be stopped if nobody uses it until then."""
         is_asleep = self.state is WorkerState.ASLEEP
         keep_s = self.spec.sleep_for_s if is_asleep else self.spec.keep_alive_s
-        if keep_s is None or self.is_pinned or self.idle_s(self.last_used_at) is None:
+        if keep_s is None or self.is_pinned or self.is_kept or self.idle_s(self.last_used_at) is None:
             return None
         return max((self.since if is_asleep else self.last_used_at) + keep_s, self.postponed_until)
 

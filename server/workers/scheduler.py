@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
-from server.workers.actions import Action, Refuse, StopWorker, shutting_down, stopped
+from server.workers.actions import Action, ProbeWorker, Refuse, StopWorker, shutting_down, stopped
 from server.workers.backoff import RestartPolicy
 from server.workers.ladder import gave_too_little
 from server.workers.last_words import NOT_STARTED
-from server.workers.ledger import NO_BOUNDS, Ledger, Memory, gib
+from server.workers.ledger import NO_BOUNDS, Ledger, Memory, Need, gib
 from server.workers.moves import Moves
-from server.workers.record import Record
+from server.workers.record import Record, Stage
+from server.workers.replacements import Replacements
 from server.workers.status import WorkerState
 
 
@@ -32,20 +33,16 @@ class Scheduler:
         self._policy = policy
         self._jitter = jitter
         self.ledger = Ledger(memory.budgets, memory.sleep_budget)
+        self._memory = memory
         self.records = {
-            spec.id: Record(
-                spec,
-                policy,
-                now,
-                devices=memory.devices_of(spec),
-                need_bytes=memory.needs.get(spec.id, 0),
-                host_bytes=memory.host_bytes,
-                weights_bytes=memory.weights.get(spec.id, 0),
+            spec.id: self._record(
+                spec, Need(memory.needs.get(spec.id, 0), memory.weights.get(spec.id, 0)), now
             )
             for spec in specs
         }
         self._survivors: dict[int, str] = {}  # process group -> its name in the ledger
         self._moves = Moves(self.records, self.ledger, policy)
+        self.replacements = Replacements(self.records, self.ledger, self._moves)
 
     def on_request(
         self, now: float, ticket: int, backend_id: str, priority: Priority = Priority.DEFAULT
@@ -83,12 +80,26 @@ class Scheduler:
     def can_sleep(self, backend_id: str) -> bool:
         return self._moves.choose_fall(self.records[backend_id]) is not None
 
+    def on_replace(self, now: float, spec: BackendSpec, need: Need) -> list[Action]:
+        """An operator wants another version of the backend in the place of the one that serves.
+
+        Raises EngineError: CONFLICT, SHUTTING_DOWN.
+        """
+        return self.replacements.begin(self._record(spec, need, now), spec, now)
+
+    def on_probed(self, now: float, backend_id: str, error: str | None) -> list[Action]:
+        """The new version of the backend has answered its probe, or cannot take over for the reason `error`."""
+        if error is not None:
+            return self.replacements.give_up(backend_id, error, now)
+        return self.replacements.take_over(backend_id, now)
+
     def on_stop(self, now: float, backend_id: str) -> list[Action]:
         """An operator wants the backend down: running requests end, waiting ones are refused."""
         record = self.records[backend_id]
         record.deaths.clear()
         record.is_wanted = False
         actions = self._moves.leases.refuse_waiting(record, stopped())
+        actions += self.replacements.give_up(backend_id, "stopped by an operator", now)
         if record.state.has_process:
             record.enter(WorkerState.DRAINING, now)
             return actions if record.leases else [*actions, StopWorker(backend_id)]
@@ -109,7 +120,8 @@ class Scheduler:
             return []
         record.load_s = load_s
         record.sleep_levels = sleep_levels
-        return self._moves.become_ready(record, now)
+        ready = self._moves.become_ready(record, now)
+        return [*ready, ProbeWorker(backend_id)] if record.stage is Stage.COMING else ready
 
     def on_asleep(self, now: float, backend_id: str, freed: Mapping[str, int]) -> list[Action]:
         """The worker fell asleep and gave back so much of each device; less than nothing where weights went to."""
@@ -197,6 +209,8 @@ class Scheduler:
         for device in record.needs:
             self.ledger.release(device, backend_id)
         record.fall = None
+        if record.stage is not Stage.SERVING:
+            return self.replacements.on_exit(record, error, now)
         if record.state is WorkerState.DRAINING or error is None or self._moves.is_draining:
             record.enter(WorkerState.STOPPED, now)
             again = self._moves.bring_up(record, now) if record.is_asked_for else []
@@ -240,7 +254,7 @@ class Scheduler:
     def on_drain(self, now: float) -> list[Action]:
         """The server is going down: nothing starts, nobody waits any longer; running requests go on."""
         self._moves.is_draining = True
-        actions: list[Action] = []
+        actions = self.replacements.give_up_all("the server shuts down", now)
         for record in self.records.values():
             actions += self._moves.leases.refuse_waiting(record, shutting_down())
             record.queued_at = None
@@ -250,7 +264,7 @@ class Scheduler:
 
     def on_tick(self, now: float) -> list[Action]:
         """Time has passed: waits and loads that took too long end, delayed starts begin."""
-        actions = self._moves.load_queued(now)
+        actions = self.replacements.on_tick(now) + self._moves.load_queued(now)
         for record in self.records.values():
             actions += self._moves.leases.expire(record, now) + self._moves.leases.serve_batch(record, now)
             if record.keep_until is not None and record.keep_until <= now:
@@ -264,6 +278,18 @@ class Scheduler:
     def next_wake(self) -> float | None:
         """The earliest time at which `on_tick` has something to do."""
         times = [time for record in self.records.values() for time in record.wake_times()]
+        times += self.replacements.wake_times()
         if self._moves.look_again_at is not None:
             times.append(self._moves.look_again_at)
         return min(times, default=None)
+
+    def _record(self, spec: BackendSpec, need: Need, now: float) -> Record:
+        return Record(
+            spec,
+            self._policy,
+            now,
+            devices=self._memory.devices_of(spec),
+            need_bytes=need.total_bytes,
+            host_bytes=self._memory.host_bytes,
+            weights_bytes=need.weights_bytes,
+        )

@@ -6,6 +6,7 @@ import enum
 import msgspec
 
 from server.workers.ledger import Holding
+from server.workers.replacement_status import ReplacementStatus
 
 
 class WorkerState(enum.StrEnum):
@@ -67,6 +68,7 @@ class BackendStatus(msgspec.Struct, frozen=True):
     need_bytes: int = 0
     idle_s: float | None = None
     evictions: dict[str, int] = {}
+    replacement: ReplacementStatus | None = None
 
 
 class DeviceStatus(msgspec.Struct, frozen=True):
@@ -91,5 +93,16 @@ class StateChange(msgspec.Struct, frozen=True):
     since: datetime.datetime
 
     @property
-    def key(self) -> tuple[object, object]:
+    def event(self) -> str:
+        return "backend.state"
+
+    @property
+    def topic(self) -> str:
+        return self.backend_id
+
+    @property
+    def key(self) -> tuple[object, ...]:
         return (self.state, self.detail)
+
+
+Change = StateChange | ReplacementStatus

@@ -11,7 +11,10 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from typing import Any
+
+import msgspec
 
 from engines.contract.errors import EngineError
 from engines.contract.frames import Asleep, Awake, Progress, Ready
@@ -21,6 +24,7 @@ from server.telemetry import log_event
 from server.workers.actions import (
     Action,
     Grant,
+    ProbeWorker,
     Refuse,
     SleepWorker,
     StartWorker,
@@ -35,13 +39,16 @@ from server.workers.ending import name_them, wait_for_survivors
 from server.workers.feed import Feed
 from server.workers.gpu_memory import ByGroup
 from server.workers.health import BackendHealth, Outcome, check, health_of
-from server.workers.ledger import NO_BOUNDS, Memory
+from server.workers.ledger import NO_BOUNDS, Memory, Need
 from server.workers.measuring import Meter, freed_bytes
 from server.workers.occupancy import Occupancy, occupancy
 from server.workers.planning import Plan, plan
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
+from server.workers.record import Record, Stage
+from server.workers.replacements import owner_of
 from server.workers.scheduler import Scheduler
-from server.workers.status import BackendStatus, DeviceStatus, StateChange, WorkerState
+from server.workers.status import BackendStatus, Change, DeviceStatus, StateChange, WorkerState
+from server.workers.swaps import Accept, Swaps
 from server.workers.views import backend_status, device_statuses
 
 MEASURE_EVERY_S = 1.0
@@ -90,6 +97,7 @@ class Supervisor:
         self._alarm = Alarm(self._tick)
         self._meter = Meter(read_gpus)
         self._watches: set[asyncio.Task[None]] = set()
+        self._swaps = Swaps(self._scheduler, self._workers, self._apply, self._spawn, self._time)
         self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
@@ -132,6 +140,14 @@ class Supervisor:
     def load(self, backend_id: str) -> None:
         """Start the backend's worker if it has none. Returns at once; see `snapshot`."""
         self._apply(self._scheduler.on_load(time.monotonic(), backend_id))
+
+    def replace(self, spec: BackendSpec, need: Need, accept: Accept) -> None:
+        """Bring this version of a backend up beside the one that serves, and have it take over once it has answered.
+
+        Returns at once; see `snapshot`. `accept` is called in the moment of the swap, and may refuse.
+        Raises EngineError: CONFLICT, SHUTTING_DOWN.
+        """
+        self._swaps.begin(spec, need, accept)
 
     def stop(self, backend_id: str) -> None:
         """Let running requests end, then end the backend's worker. Returns at once."""
@@ -183,8 +199,15 @@ class Supervisor:
         self._meter.look_for(self._workers.values())
         now = time.monotonic()
         return [
-            backend_status(record, self._workers.get(name), self._meter, now, self._time(record.since))
-            for name, record in self._scheduler.records.items()
+            backend_status(
+                record,
+                self._workers.get(record.spec.id),
+                self._meter,
+                now,
+                self._time(record.since),
+                self._swaps.status(record.spec.id),
+            )
+            for record in self._serving()
         ]
 
     def health(self, backend_id: str) -> BackendHealth:
@@ -200,20 +223,20 @@ class Supervisor:
         return await check(worker, limit_s)
 
     def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
-        log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
+        log_event("worker.progress", backend=worker.backend_id, phase=frame.phase, detail=frame.detail)
         state = PHASE_STATES[frame.phase]
-        self._scheduler.on_progress(time.monotonic(), worker.spec.id, state, frame.detail)
+        self._scheduler.on_progress(time.monotonic(), worker.backend_id, state, frame.detail)
         self.feed.tell()
 
     def on_ready(self, worker: WorkerProcess, frame: Ready) -> None:
-        log_event("worker.ready", backend=worker.spec.id, load_s=round(frame.load_s, 1))
+        log_event("worker.ready", backend=worker.backend_id, load_s=round(frame.load_s, 1))
         self._on_load(worker.spec, frame.load_s)
-        now, backend_id = time.monotonic(), worker.spec.id
+        now, backend_id = time.monotonic(), worker.backend_id
         self._apply(self._scheduler.on_ready(now, backend_id, frame.load_s, frame.sleep_levels))
 
     def on_residency(self, worker: WorkerProcess, frame: ResidencyFrame) -> None:
         """The worker has fallen asleep, is awake, or did neither."""
-        now, backend_id = time.monotonic(), worker.spec.id
+        now, backend_id = time.monotonic(), worker.backend_id
         if isinstance(frame, Asleep):
             log_event(
                 "worker.asleep", backend=backend_id, level=frame.level, duration_s=round(frame.took_s, 3)
@@ -231,24 +254,27 @@ class Supervisor:
             self._apply(self._scheduler.on_sleep_refused(now, backend_id, frame.message))
 
     def on_hang_up(self, worker: WorkerProcess) -> None:
-        self._scheduler.on_hang_up(worker.spec.id)
+        self._scheduler.on_hang_up(worker.backend_id)
 
     def on_survivors(self, worker: WorkerProcess, survivors: Mapping[int, str]) -> None:
         """What they hold stays in the ledger until they are gone."""
         if worker.pid is None:
             return
-        self._scheduler.on_survivors(worker.spec.id, worker.pid, name_them(survivors))
+        self._scheduler.on_survivors(worker.backend_id, worker.pid, name_them(survivors))
         watch = self._await_survivors(worker.pid)
-        self._watches.add(asyncio.create_task(watch, name=f"survivors of {worker.spec.id}"))
+        self._watches.add(asyncio.create_task(watch, name=f"survivors of {worker.backend_id}"))
 
     async def _await_survivors(self, group_id: int) -> None:
         await wait_for_survivors(group_id, MEASURE_EVERY_S)
         self._apply(self._scheduler.on_survivors_gone(time.monotonic(), group_id))
 
     def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
-        del self._workers[worker.spec.id]
+        del self._workers[worker.backend_id]
         now, told = time.monotonic(), worker.told_error
-        self._apply(self._scheduler.on_exit(now, worker.spec.id, error, permanent=permanent, told_error=told))
+        self._apply(
+            self._scheduler.on_exit(now, worker.backend_id, error, permanent=permanent, told_error=told)
+        )
+        self._swaps.note_exit(worker)
 
     def _apply(self, actions: list[Action]) -> None:
         pending = deque(actions)
@@ -260,6 +286,8 @@ class Supervisor:
                 self._refuse(action)
             elif isinstance(action, StartWorker):
                 pending += self._start(action.backend_id)
+            elif isinstance(action, ProbeWorker):
+                self._swaps.probe(self._workers[action.backend_id])
             elif worker := self._workers.get(action.backend_id):
                 _order(worker, action)
         self._alarm.set(self._scheduler.next_wake())
@@ -279,16 +307,21 @@ class Supervisor:
     def _start(self, backend_id: str) -> list[Action]:
         """Start the worker; returns what the scheduler makes of it if that is impossible."""
         spec = self._scheduler.records[backend_id].spec
+        spec = msgspec.structs.replace(spec, id=owner_of(backend_id))
         try:
             plan = self._plan_launch(spec)
         except EngineError as error:
             return self._scheduler.on_exit(time.monotonic(), backend_id, error.message, permanent=True)
         worker = WorkerProcess(spec, plan, self._timeouts, residency=self)
+        worker.backend_id = backend_id
         self._workers[backend_id] = worker
-        task = asyncio.create_task(worker.run(self), name=f"worker {backend_id}")
+        self._spawn(worker.run(self), f"worker {backend_id}")
+        return []
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return []
 
     def _tick(self) -> None:
         self._apply(self._scheduler.on_tick(time.monotonic()))
@@ -313,14 +346,17 @@ class Supervisor:
         is_whole = worker.stats is not None and record.since <= looked_at
         now = time.monotonic()
         self._apply(self._scheduler.on_measured(now, backend_id, sizes, is_whole=is_whole))
-        if record.is_measured:
+        if record.is_measured and record.stage is Stage.SERVING:
             self._on_peak(backend_id, record.need_bytes)
 
-    def _states(self) -> list[StateChange]:
-        return [
-            StateChange(record.spec.id, record.state, record.detail, self._time(record.since))
-            for record in self._scheduler.records.values()
-        ]
+    def _serving(self) -> list[Record]:
+        """Without versions of backends that do not serve yet, or no longer."""
+        return [record for record in self._scheduler.records.values() if record.stage is Stage.SERVING]
+
+    def _states(self) -> list[Change]:
+        serving = self._serving()
+        states = [StateChange(r.spec.id, r.state, r.detail, self._time(r.since)) for r in serving]
+        return [*states, *filter(None, (self._swaps.status(record.spec.id) for record in serving))]
 
     def _time(self, monotonic: float) -> datetime.datetime:
         return self._started_at + datetime.timedelta(seconds=monotonic - self._start_clock)

@@ -7,11 +7,17 @@ from server.workers.ledger import Ledger
 from server.workers.measuring import Meter
 from server.workers.process import WorkerProcess
 from server.workers.record import Record
+from server.workers.replacement_status import ReplacementStatus
 from server.workers.status import BackendStatus, DeviceStatus
 
 
 def backend_status(
-    record: Record, worker: WorkerProcess | None, meter: Meter, now: float, since: datetime.datetime
+    record: Record,
+    worker: WorkerProcess | None,
+    meter: Meter,
+    now: float,
+    since: datetime.datetime,
+    replacement: ReplacementStatus | None,
 ) -> BackendStatus:
     """`since`: when the record entered its state; `now` is of the scheduler's clock."""
     stats = worker.stats if worker else None
@@ -26,6 +32,7 @@ def backend_status(
         batch_waiting=len(record.batch_waiting),
         restarts=record.restarts,
         is_pinned=record.is_pinned,
+        replacement=replacement,
         need_bytes=record.need_bytes,
         idle_s=record.idle_s(now),
         evictions=dict(record.evictions),

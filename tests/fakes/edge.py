@@ -59,6 +59,7 @@ def make_services(folder: Path, **settings: Any) -> Services:
         upkeep=nothing,
         measurements=nothing,
         load_times=nothing,
+        replacing=nothing,
         backups=Backups(database, keep=0),
         metrics=Metrics(models=["fake/echo"], backends=["be_echo"]),
     )

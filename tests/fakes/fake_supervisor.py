@@ -2,9 +2,11 @@
 
 import datetime
 
+from server.errors import ServiceError
 from server.workers.health import BackendHealth, Crashes, LastAnswer, Outcome, WorkerHealth
 from server.workers.ledger import Holding
 from server.workers.planning import Plan
+from server.workers.replacement_status import ReplacementState, ReplacementStatus
 from server.workers.status import BackendStatus, DeviceStatus, WorkerState
 
 SINCE = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -78,3 +80,19 @@ class FakeSupervisor:
     def stop(self, backend_id: str) -> None:
         self.told.append(("stop", backend_id))
         self.states[backend_id] = backend_status(backend_id, WorkerState.DRAINING)
+
+
+class FakeReplacing:
+    """Begins replacements that never end; `refusal` is raised instead."""
+
+    def __init__(self, supervisor: FakeSupervisor) -> None:
+        self.refusal: ServiceError | None = None
+        self._supervisor = supervisor
+
+    async def begin(self, backend_id: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self._supervisor.told.append(("replace", backend_id))
+        status = ReplacementStatus(backend_id, 1, ReplacementState.STARTING, None, SINCE)
+        state = self._supervisor.states[backend_id].state
+        self._supervisor.states[backend_id] = backend_status(backend_id, state, replacement=status)

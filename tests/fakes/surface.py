@@ -26,7 +26,7 @@ from server.store.database import Database
 from server.workers.status import WorkerState
 from tests.fakes.fake_gateway import FakeGateway
 from tests.fakes.fake_media import Clock, MediaMemory
-from tests.fakes.fake_supervisor import FakeSupervisor, backend_status
+from tests.fakes.fake_supervisor import FakeReplacing, FakeSupervisor, backend_status
 
 REQUEST_ID = "req_test"
 
@@ -57,6 +57,7 @@ class Surface:
             backend_status("be_a", WorkerState.READY, rss_bytes=1000, load_s=1.5),
             backend_status("be_b", WorkerState.STOPPED),
         )
+        self.replacing = FakeReplacing(self.supervisor)
         self.clock = Clock()
         self.media = MediaStore(MediaMemory(), Signer(b"key"), ttl_s=3600, now=self.clock)
         self.key_id = "key_1"
@@ -68,12 +69,14 @@ class Surface:
             self.app.include_router(router)
         self.app.state.services = SimpleNamespace(
             settings=Settings(),
-            catalog=SimpleNamespace(backends={spec.id: spec for spec in specs}),
+            catalog=SimpleNamespace(
+                backends={spec.id: spec for spec in specs}, estimates={"be_a": MemoryEstimate(300, 50)}
+            ),
             gateway=self.gateway,
             supervisor=self.supervisor,
+            replacing=self.replacing,
             media=self.media,
             uploads=Spool(uploads, Settings().max_upload_bytes),
-            estimates={"be_a": MemoryEstimate(300, 50)},
             remote=RemoteFiles((), max_bytes=1),
             measurements=SimpleNamespace(known={"be_a": 500}),
             load_times=SimpleNamespace(of=lambda specs: {"be_a": 2.5}),

@@ -5,6 +5,7 @@ import pytest
 
 from engines.contract.errors import ErrorCode
 from server.caller import Permission
+from server.errors import ServiceError
 from server.workers.health import Outcome
 from tests.fakes.surface import Surface
 
@@ -116,4 +117,38 @@ async def test_managing_needs_models_manage(
     answer = await client.request(method, path)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "AUTHZ_PERMISSION_DENIED")
+    assert surface.supervisor.told == []
+
+
+@pytest.mark.parametrize("path", ["/v1/backends/be_a", "/v1/models/a/one"])
+async def test_replacing_begins_and_shows_how_far_it_is(
+    surface: Surface, client: httpx.AsyncClient, path: str
+) -> None:
+    answer = await client.post(f"{path}/load?replace=true")
+
+    card = answer.json()["data"]
+    assert answer.status_code == 202
+    assert surface.supervisor.told == [("replace", "be_a")]
+    assert (card["id"], card["state"]) == ("be_a", "ready")
+    assert (card["replacement"]["number"], card["replacement"]["state"]) == (1, "starting")
+
+
+async def test_a_replacement_that_is_refused_is_an_ordinary_refusal(
+    surface: Surface, client: httpx.AsyncClient
+) -> None:
+    surface.replacing.refusal = ServiceError(ErrorCode.CONFLICT, "is on its way already")
+
+    answer = await client.post("/v1/backends/be_a/load?replace=true")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+
+
+async def test_replacing_needs_models_manage(surface: Surface, client: httpx.AsyncClient) -> None:
+    surface.permissions = frozenset(Permission) - {Permission.MODELS_MANAGE, Permission.ADMIN_ACCESS}
+
+    answers = [
+        await client.post(f"{path}/load?replace=true") for path in ("/v1/backends/be_a", "/v1/models/a/one")
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
     assert surface.supervisor.told == []

@@ -3,13 +3,25 @@
 The scheduler's actions are carried out in numbers: processes, the bytes they hold, tickets and who has them.
 """
 
+import contextlib
 from typing import Literal, NamedTuple
 
+from engines.contract.errors import EngineError
 from engines.contract.spec import Limits
 from engines.contract.types import Priority
-from server.workers.actions import Action, Grant, Refuse, SleepWorker, StartWorker, StopWorker, WakeWorker
+from server.workers.actions import (
+    Action,
+    Grant,
+    ProbeWorker,
+    Refuse,
+    SleepWorker,
+    StartWorker,
+    StopWorker,
+    WakeWorker,
+)
 from server.workers.backoff import RestartPolicy
-from server.workers.ledger import Memory
+from server.workers.ledger import Memory, Need
+from server.workers.replacements import LEAVING, NEWCOMER, owner_of
 from server.workers.scheduler import Scheduler
 from server.workers.status import WorkerState
 from tests.fakes.specs import make_spec
@@ -42,10 +54,12 @@ Kind = Literal[
     "load",
     "stop",
     "sleep",
+    "replace",
+    "version",
 ]
 KINDS: tuple[Kind, ...] = (
     "nothing", *("request",) * 4, "batch", *("leave",) * 4, "tick", *("answer",) * 6,
-    "exit", "measured", "pin", "load", "stop", "sleep", "sleep",
+    "exit", "measured", "pin", "load", "stop", "sleep", "sleep", "replace", *("version",) * 4,
 )  # fmt: skip
 
 
@@ -84,7 +98,7 @@ class World:
 
     def happen(self, event: Event) -> None:
         self.now += event.pause_s
-        if event.kind in ("pin", "load", "stop", "sleep"):
+        if event.kind in ("pin", "load", "stop", "sleep", "replace"):
             self._order(event)
         else:
             self._befall(event)
@@ -101,6 +115,8 @@ class World:
                 self._apply(scheduler.on_tick(self.now))
             case "answer":
                 self._answer(name, roll)
+            case "version":
+                self._befall_versions(name, roll)
             case "exit" if name in self.held and roll < 3:
                 self._exit(name, "ended by SIGKILL")
             case "measured" if name in self.held:
@@ -118,6 +134,11 @@ class World:
                 self._apply(scheduler.on_stop(self.now, name))
             case "sleep":
                 self._apply(scheduler.on_sleep(self.now, name))
+            case "replace":
+                with contextlib.suppress(EngineError):
+                    self._apply(
+                        scheduler.on_replace(self.now, scheduler.records[name].spec, self._need(name))
+                    )
 
     def settle(self) -> None:
         """Let everybody leave and every worker answer, for a long time: then nothing may be left over."""
@@ -128,6 +149,7 @@ class World:
                 self._apply(self.scheduler.on_leave(self.now, ticket))
             for name in BACKENDS:
                 self._answer(name, 0)
+                self._befall_versions(name, 0)
             wake_at = self.scheduler.next_wake()
             if wake_at is None and not self.owed and not self.granted:
                 break
@@ -152,19 +174,52 @@ class World:
     def _answer(self, name: str, roll: int) -> None:
         match self.owed.pop(name, None):
             case StartWorker():
-                self.held[name] = dict.fromkeys(DEVICES[name], NEEDS[name])
-                self.held[name].setdefault("cpu", HOST_BYTES)
+                self.held[name] = self._hot_bytes(name)
                 self._apply(self.scheduler.on_ready(self.now, name, 5.0, self._levels(name)))
             case SleepWorker(level=level):
                 self._fall_asleep(name, level, roll)
             case WakeWorker():
-                self.held[name] = {"cpu": HOST_BYTES} | dict.fromkeys(DEVICES[name], NEEDS[name])
+                self.held[name] = self._hot_bytes(name)
                 self._apply(self.scheduler.on_awake(self.now, name, 0.5))
+            case ProbeWorker():
+                self._decide(name, None if roll < 7 else "no answer")
             case StopWorker(reason=reason):
                 self._exit(name, reason)
 
+    def _befall_versions(self, name: str, roll: int) -> None:
+        """Something happens to the new version of a backend, or to the one before."""
+        for version in (name + NEWCOMER, name + LEAVING):
+            if roll == 9 and version in self.held:
+                self._exit(version, "ended by SIGKILL")
+            else:
+                self._answer(version, roll)
+
+    def _decide(self, newcomer: str, error: str | None) -> None:
+        """Workers are renamed as their records are."""
+        name = owner_of(newcomer)
+        assert self.scheduler.replacements.is_probed(newcomer), "asked one that does not matter any more"
+        actions = self.scheduler.on_probed(self.now, name, error)
+        if error is None:
+            self._rename(name, name + LEAVING)
+            self._rename(newcomer, name)
+        self._apply(actions)
+
+    def _rename(self, name: str, new: str) -> None:
+        if name in self.held:
+            self.held[new] = self.held.pop(name)
+        if name in self.owed:
+            self.owed[new] = self.owed.pop(name)
+        self.granted = {ticket: new if held == name else held for ticket, held in self.granted.items()}
+
+    def _need(self, name: str) -> Need:
+        return Need(NEEDS[name], WEIGHTS.get(name, 0))
+
+    def _hot_bytes(self, name: str) -> dict[str, int]:
+        owner = owner_of(name)
+        return {"cpu": HOST_BYTES} | dict.fromkeys(DEVICES[owner], NEEDS[owner])
+
     def _levels(self, name: str) -> tuple[int, ...]:
-        return (2,) if DEVICES[name] == ("cpu",) else (1, 2)
+        return (2,) if DEVICES[owner_of(name)] == ("cpu",) else (1, 2)
 
     def _fall_asleep(self, name: str, level: int, roll: int) -> None:
         """Some refuse, some keep nearly all, most keep little. Level 1 moves what it frees to the host."""
@@ -173,7 +228,7 @@ class World:
             return
         before = self.held[name]
         share = 0.95 if roll == 8 else 0.1
-        kept = {device: int(before[device] * share) for device in DEVICES[name]}
+        kept = {device: int(before[device] * share) for device in DEVICES[owner_of(name)]}
         moved = sum(before[device] - kept[device] for device in kept) if level == 1 else 0
         freed = {device: before[device] - kept[device] for device in kept}
         self.held[name] = {"cpu": before["cpu"] + moved} | kept
@@ -201,6 +256,9 @@ class World:
                 case StopWorker(backend_id=name, reason=reason):
                     assert reason or name not in self.granted.values(), "stopped while it served somebody"
                     self.owed[name] = action
+                case ProbeWorker(backend_id=name):
+                    assert name not in self.owed, "two orders at once"
+                    self.owed[name] = action
                 case SleepWorker(backend_id=name) | WakeWorker(backend_id=name):
                     assert name not in self.owed, "two orders at once"
                     assert name not in self.granted.values(), "put to sleep while it served somebody"
@@ -219,10 +277,21 @@ class World:
         assert not waiting & self.granted.keys(), "somebody waits for what it has"
         coming_up = [device for r in records.values() if r.state.is_coming_up for device in r.devices]
         assert len(coming_up) == len(set(coming_up)), "two loads on one device"
+        self._check_versions()
         asleep = [name for name, r in records.items() if r.state is WorkerState.ASLEEP]
         assert sum(ledger.held_bytes("cpu", name) for name in asleep) <= SLEEP_BUDGET, "too much sleeps"
         is_moving = self.scheduler.next_wake() is not None or self.owed or self.granted
         assert is_moving or not waiting - self._held_up(), "nobody will ever look again"
+
+    def _check_versions(self) -> None:
+        records = self.scheduler.records
+        for name in BACKENDS:
+            versions = [version for version in records if owner_of(version) == name]
+            assert name in versions, "nobody has the backend's id"
+            assert len(versions) <= 2, "two replacements of one backend"
+            newcomer = records.get(name + NEWCOMER)
+            assert records[name].successor in (None, newcomer), "waits for a version that is gone"
+            assert newcomer is None or not newcomer.leases, "served before it was probed"
 
     def _held_up(self) -> set[int]:
         """Batches that may wait for ever: somebody has pinned a model."""
