@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from engines.contract.errors import EngineError, ErrorCode
 from server.workers.eviction import Resident, choose_victims
-from server.workers.ladder import freed_bytes, sleep_level
-from server.workers.ledger import GIB, Ledger
-from server.workers.record import Record
+from server.workers.ladder import choose_fall, freed_bytes
+from server.workers.ledger import Ledger, gib
+from server.workers.record import Fall, Record
 from server.workers.status import WorkerState
 
 BATCH_PATIENCE_S = 30.0  # only batches want the memory: a model that clients used so lately stays
@@ -19,17 +19,17 @@ WAKE_SHARE = 0.1  # of the time of a load: what waking is reckoned to take befor
 
 
 class Eviction(NamedTuple):
-    """`level` is the one at which the victim falls asleep; None: it is stopped."""
+    """Without `fall` the victim is stopped."""
 
     victim: Record
     wanted_by: Record
-    level: int | None
+    fall: Fall | None
 
 
 class Admitted(NamedTuple):
     """`details` says of each backend that goes on waiting what for; `look_again_at` when time alone may change that."""
 
-    starts: list[Record]
+    start: Record | None
     evictions: list[Eviction]
     impossible: list[Record]
     details: dict[str, str]
@@ -37,8 +37,11 @@ class Admitted(NamedTuple):
 
 
 def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
-    """What to do now about every backend that is queued, to load or to wake, and due."""
-    found = Admitted([], [], [], {}, None)
+    """What to do now about every backend that is queued, to load or to wake, and due.
+
+    Ends with the first that begins or that displaces others: it is to be asked again, when the ledger shows that.
+    """
+    found = Admitted(None, [], [], {}, None)
     taken = busy_devices(records)
     due = [(r.queued_at, r) for r in records if r.queued_at is not None and r.not_before <= now]
     for place, (_, record) in enumerate(sorted(due, key=lambda pair: pair[0]), start=1):
@@ -48,10 +51,11 @@ def admit(records: Collection[Record], ledger: Ledger, now: float) -> Admitted:
             found.details[record.spec.id] = f"waits for its turn to load, place {place}"
         elif is_short(record, ledger):
             found = make_room(record, records, ledger, now, found)
+            if found.evictions:
+                return found
             taken.update(record.devices)
         else:
-            found.starts.append(record)
-            taken.update(record.devices)
+            return found._replace(start=record)
     return found
 
 
@@ -73,7 +77,7 @@ def make_room(
     record: Record, records: Collection[Record], ledger: Ledger, now: float, found: Admitted
 ) -> Admitted:
     """Whom `record` displaces, or what it waits for."""
-    levels: dict[str, int | None] = {}
+    falls: dict[str, Fall | None] = {}
     for device in record.needs:
         leaving = sum(_leaving_bytes(r, device, ledger) for r in records)
         missing = _missing_bytes(record, device, ledger) - leaving
@@ -83,9 +87,9 @@ def make_room(
         if chosen is None:
             found.details[record.spec.id] = _shortage(record, device, ledger)
             return found._replace(look_again_at=_next_look(records, now))
-        for name, level in chosen.items():
-            levels[name] = None if level is None else levels.get(name, level)
-    found.evictions.extend(Eviction(r, record, levels[r.spec.id]) for r in records if r.spec.id in levels)
+        for name, fall in chosen.items():
+            falls[name] = None if fall is None else falls.get(name, fall)
+    found.evictions.extend(Eviction(r, record, falls[r.spec.id]) for r in records if r.spec.id in falls)
     found.details[record.spec.id] = "waits until memory is free"
     return found
 
@@ -104,7 +108,7 @@ def _leaving_bytes(record: Record, device: str, ledger: Ledger) -> int:
     if record.state is WorkerState.DRAINING:
         return ledger.held_bytes(device, record.spec.id)
     if record.state is WorkerState.FALLING_ASLEEP:
-        return max(0, freed_bytes(record, device, ledger, record.level))
+        return freed_bytes(record, device, ledger, record.fall)
     return 0
 
 
@@ -115,18 +119,18 @@ def _choose(
     records: Collection[Record],
     ledger: Ledger,
     now: float,
-) -> Mapping[str, int | None] | None:
-    """Names of the victims, with the levels at which they sleep.
+) -> Mapping[str, Fall | None] | None:
+    """Names of the victims, and how they fall asleep.
 
     Idle ones; for somebody who waits also those that are busy with batches only. If it is enough that hot ones fall
     asleep and sleeping ones stop, they do; else those that are hot are stopped too.
     """
     others = [r for r in records if r is not record and ledger.held_bytes(device, r.spec.id) > 0]
-    levels = {r.spec.id: sleep_level(r, records, ledger) for r in others}
-    stopped: dict[str, int | None] = dict.fromkeys(levels)
+    asleep = {r.spec.id: choose_fall(r, records, ledger) for r in others}
+    stopped: dict[str, Fall | None] = dict.fromkeys(asleep)
     patience_s = BATCH_PATIENCE_S if record.is_for_batch_only else 0.0
     for is_batch_idle in (False,) if record.is_for_batch_only else (False, True):
-        for rungs in (levels, stopped):
+        for rungs in (asleep, stopped):
             residents = (
                 _resident(r, device, ledger, now, patience_s, rungs[r.spec.id], is_batch_idle=is_batch_idle)
                 for r in others
@@ -143,7 +147,7 @@ def _resident(
     ledger: Ledger,
     now: float,
     patience_s: float,
-    level: int | None,
+    fall: Fall | None,
     *,
     is_batch_idle: bool,
 ) -> Resident:
@@ -152,20 +156,20 @@ def _resident(
         idle_s = 0.0
     return Resident(
         record.spec.id,
-        max(0, freed_bytes(record, device, ledger, level)),
-        idle_s if idle_s is not None and idle_s >= patience_s else None,
+        freed_bytes(record, device, ledger, fall),
+        idle_s if record.last_used_at + patience_s <= now else None,
         is_pinned=record.is_pinned,
         priority=record.spec.priority,
-        return_s=_return_s(record, level),
+        return_s=_return_s(record, fall),
     )
 
 
-def _return_s(record: Record, level: int | None) -> float | None:
+def _return_s(record: Record, fall: Fall | None) -> float | None:
     """How much longer it takes to be hot again than it would from where the record is now."""
     wake_s = record.wake_s
     if wake_s is None and record.load_s is not None:
         wake_s = record.load_s * WAKE_SHARE
-    if level is not None:
+    if fall is not None:
         return wake_s
     if record.state is WorkerState.ASLEEP and record.load_s is not None and wake_s is not None:
         return max(0.0, record.load_s - wake_s)
@@ -174,15 +178,15 @@ def _return_s(record: Record, level: int | None) -> float | None:
 
 def _next_look(records: Iterable[Record], now: float) -> float | None:
     """When a model that is idle now has been so for long enough to give way to a batch."""
-    idle = [idle_s for r in records if (idle_s := r.idle_s(now)) is not None and idle_s < BATCH_PATIENCE_S]
-    return now + BATCH_PATIENCE_S - max(idle) if idle else None
+    times = [r.last_used_at + BATCH_PATIENCE_S for r in records if r.idle_s(now) is not None]
+    return min((time for time in times if time > now), default=None)
 
 
 def _shortage(record: Record, device: str, ledger: Ledger) -> str:
     free = ledger.budgets[device] - ledger.used_bytes(device)
     need = record.needs[device] - ledger.held_bytes(device, record.spec.id)
-    holders = ", ".join(f"{h.backend_id} {_gib(h.size_bytes)}" for h in ledger.holdings(device))
-    return f"needs {_gib(need)} on {device}, {_gib(max(free, 0))} are free; held by {holders}"
+    holders = ", ".join(f"{h.backend_id} {gib(h.size_bytes)}" for h in ledger.holdings(device))
+    return f"needs {gib(need)} on {device}, {gib(max(free, 0))} are free; held by {holders}"
 
 
 def cannot_fit(record: Record, ledger: Ledger) -> EngineError:
@@ -190,11 +194,7 @@ def cannot_fit(record: Record, ledger: Ledger) -> EngineError:
     device = next(name for name, need in record.needs.items() if not ledger.could_ever_fit(name, need))
     budget = ledger.budgets[device]
     message = (
-        f"The model needs {_gib(record.needs[device])} on {device}, whose budget is {_gib(budget)}:"
+        f"The model needs {gib(record.needs[device])} on {device}, whose budget is {gib(budget)}:"
         " a smaller context, fewer requests at once, another device, or a larger budget would help"
     )
     return EngineError(ErrorCode.MODEL_UNAVAILABLE, message, retry_after_s=600)
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / GIB:.2f} GiB"

@@ -4,7 +4,7 @@ A device is a GPU or `cpu`, the memory of the machine. A backend holds what it w
 measured of it afterwards; it holds that until its processes are gone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -37,6 +37,11 @@ class Ledger:
         self.budgets = dict(budgets)
         self.sleep_budget = sleep_budget
         self._held: dict[str, dict[str, Holding]] = {}
+
+    @property
+    def devices(self) -> Collection[str]:
+        """Those of which anything was ever held."""
+        return self._held.keys()
 
     def grant(self, device: str, backend_id: str, size_bytes: int) -> None:
         """Before a load."""
@@ -87,3 +92,8 @@ class Memory(NamedTuple):
 
 
 NO_BOUNDS = Memory({}, {}, lambda spec: (spec.device,))
+
+
+def gib(size_bytes: int) -> str:
+    """For people."""
+    return f"{size_bytes / GIB:.2f} GiB"

@@ -6,12 +6,12 @@ What a change asks of the supervisor comes out as actions; records and ledger sh
 from collections.abc import Mapping
 
 from server.workers.actions import Action, SleepWorker, StartWorker, StopWorker, WakeWorker
-from server.workers.admission import admit, busy_devices, cannot_fit
+from server.workers.admission import Admitted, admit, busy_devices, cannot_fit
 from server.workers.backoff import RestartPolicy
-from server.workers.ladder import sleep_level
+from server.workers.ladder import choose_fall
 from server.workers.leases import Leases
-from server.workers.ledger import Ledger
-from server.workers.record import Record
+from server.workers.ledger import CPU, Ledger
+from server.workers.record import Fall, Record
 from server.workers.status import WorkerState
 
 POSTPONED_S = 1.0  # an idle model does not fall asleep while another loads on its device
@@ -41,7 +41,7 @@ class Moves:
 
     def become_ready(self, record: Record, now: float) -> list[Action]:
         record.enter(WorkerState.READY, now)
-        record.level = None
+        record.fall = None
         record.last_used_at = now
         record.last_error = None
         deadline = now + record.spec.limits.queue_timeout_s
@@ -53,7 +53,14 @@ class Moves:
         self.look_again_at = None
         if all(record.queued_at is None for record in self._records.values()):
             return []  # as after almost every request
-        admitted = admit(self._records.values(), self._ledger, now)
+        actions: list[Action] = []
+        while True:
+            admitted = admit(self._records.values(), self._ledger, now)
+            actions += self._carry_out(admitted, now)
+            if admitted.start is None and not admitted.evictions:
+                return actions
+
+    def _carry_out(self, admitted: Admitted, now: float) -> list[Action]:
         self.look_again_at = admitted.look_again_at
         actions: list[Action] = []
         for record in self._records.values():
@@ -62,9 +69,9 @@ class Moves:
                 record.detail = admitted.details[record.spec.id]
         for record in admitted.impossible:
             actions += self._refuse_for_ever(record, now)
-        for victim, wanted_by, level in admitted.evictions:
-            actions += self.let_go(victim, now, f"gives way to {wanted_by.spec.id}", "memory", level)
-        return actions + [self._start(record, now) for record in admitted.starts]
+        for victim, wanted_by, fall in admitted.evictions:
+            actions += self.let_go(victim, now, f"gives way to {wanted_by.spec.id}", "memory", fall)
+        return actions if admitted.start is None else [*actions, self._start(admitted.start, now)]
 
     def _start(self, record: Record, now: float) -> Action:
         """Load it, or wake it if it is asleep."""
@@ -93,30 +100,38 @@ class Moves:
 
     def retire(self, record: Record, now: float) -> list[Action]:
         """Nobody has used it for as long as it is kept."""
-        level = self.sleep_level(record)
-        if level is not None and busy_devices(self._records.values()).intersection(record.devices):
+        fall = self.choose_fall(record)
+        if fall is not None and busy_devices(self._records.values()).intersection(record.devices):
             record.postponed_until = now + POSTPONED_S
             return []
-        return self.let_go(record, now, "was idle", "idle", level)
+        return self.let_go(record, now, "was idle", "idle", fall)
 
-    def sleep_level(self, record: Record) -> int | None:
-        return None if record.is_doomed else sleep_level(record, self._records.values(), self._ledger)
+    def choose_fall(self, record: Record) -> Fall | None:
+        return None if record.is_doomed else choose_fall(record, self._records.values(), self._ledger)
 
     def let_go(
-        self, record: Record, now: float, detail: str, cause: str, level: int | None = None
+        self, record: Record, now: float, detail: str, cause: str, fall: Fall | None = None
     ) -> list[Action]:
-        """Requests that run end, then it falls asleep at `level` or, without one, is stopped; `cause` is counted."""
+        """Requests that run end, then it falls asleep or, without `fall`, is stopped; `cause` is counted.
+
+        Host memory that its weights will move to is its own from now on.
+        """
         record.evictions[cause] = record.evictions.get(cause, 0) + 1
-        record.level = level
-        record.enter(WorkerState.DRAINING if level is None else WorkerState.FALLING_ASLEEP, now, detail)
+        record.fall = fall
+        if fall is None:
+            record.enter(WorkerState.DRAINING, now, detail)
+        else:
+            record.enter(WorkerState.FALLING_ASLEEP, now, detail)
+            self._ledger.grant(CPU, record.spec.id, max(fall.held[CPU], fall.kept[CPU]))
         return [] if record.leases else [self.take_down(record)]
 
     def give_up_sleep(self, record: Record, now: float, reason: str) -> list[Action]:
         record.last_error = reason
+        record.fall = None
         record.enter(WorkerState.DRAINING, now, reason)
         return [] if record.leases else [StopWorker(record.spec.id)]
 
     def take_down(self, record: Record) -> Action:
-        if record.state is WorkerState.FALLING_ASLEEP and record.level is not None:
-            return SleepWorker(record.spec.id, record.level)
+        if record.state is WorkerState.FALLING_ASLEEP and record.fall is not None:
+            return SleepWorker(record.spec.id, record.fall.level)
         return StopWorker(record.spec.id)

@@ -27,7 +27,7 @@ class Pace:
         """Of `num_free` places, how many may be taken now."""
         if now - self._client_at > ABOUT_S:
             return num_free
-        if now - self._interval_at >= INTERVAL_S:
+        if now >= self.next_at:
             self._interval_at, self._num_begun = now, 0
         return min(num_free, self._most - self._num_begun)
 

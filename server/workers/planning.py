@@ -51,6 +51,6 @@ def _verdict(
         return "never", (), cannot_fit(record, ledger).message
     if not is_short(record, ledger):
         return "fits", (), None
-    made = make_room(record, records, ledger, now, Admitted([], [], [], {}, None))
+    made = make_room(record, records, ledger, now, Admitted(None, [], [], {}, None))
     victims = tuple(eviction.victim.spec.id for eviction in made.evictions)
     return ("evicts", victims, None) if victims else ("waits", (), made.details.get(record.spec.id))

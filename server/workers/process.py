@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import errno
 import os
-import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +29,8 @@ from engines.contract.frames import (
 from engines.contract.spec import BackendSpec
 from server.telemetry import log_event
 from server.workers.channel import Channel, ControlFrame, ResidencyFrame
+from server.workers.ending import Members, describe_exit, end_group, name_them
+from server.workers.proc import members
 
 CONNECT_POLL_S = 0.02
 EXIT_GRACE_S = 0.5  # between a worker's hanging up and its exit
@@ -48,7 +50,8 @@ class LaunchPlan(msgspec.Struct, frozen=True):
 class Timeouts(msgspec.Struct, frozen=True):
     """Seconds. `heartbeat_s`: longest silence of a ready worker. `stall_s`: of a request without progress.
 
-    `sleep_s` and `wake_s` are kept by the worker itself, which ends when it takes longer.
+    `sleep_s` and `wake_s` are kept by the worker itself, which ends when it takes longer. `gone_s`: until processes
+    that were killed count as survivors.
     """
 
     connect_s: float = 60.0
@@ -57,16 +60,22 @@ class Timeouts(msgspec.Struct, frozen=True):
     shutdown_s: float = 15.0
     sleep_s: float = 60.0
     wake_s: float = 600.0
+    gone_s: float = 10.0
 
 
 class Listener(Protocol):
-    """Told once each, in this order: `on_progress`es, perhaps `on_ready` and `on_hang_up`, `on_exit`."""
+    """Told once each, in this order: `on_progress`es, perhaps `on_ready` and `on_hang_up`, `on_exit`.
+
+    Before `on_exit` comes `on_survivors` if processes of the worker are still there: they hold memory.
+    """
 
     def on_progress(self, worker: "WorkerProcess", frame: Progress) -> None: ...
 
     def on_ready(self, worker: "WorkerProcess", frame: Ready) -> None: ...
 
     def on_hang_up(self, worker: "WorkerProcess") -> None: ...
+
+    def on_survivors(self, worker: "WorkerProcess", survivors: Mapping[int, str]) -> None: ...
 
     def on_exit(self, worker: "WorkerProcess", error: str | None, permanent: bool) -> None: ...
 
@@ -89,6 +98,7 @@ class WorkerProcess:
         plan: LaunchPlan,
         timeouts: Timeouts,
         residency: ResidencyListener | None = None,
+        members_of: Members = members,
     ) -> None:
         self.spec = spec
         self.channel: Channel | None = None
@@ -98,6 +108,8 @@ class WorkerProcess:
         self._plan = plan
         self._timeouts = timeouts
         self._residency = residency
+        self._members_of = members_of
+        self._survivors: Mapping[int, str] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._stop_requested = asyncio.Event()
         self._stop_reason: str | None = None
@@ -133,10 +145,13 @@ class WorkerProcess:
             return
         end = self._exit_error(status)
         log_event("worker.ended", backend=self.spec.id, pid=self.pid, status=status, error=end)
+        if self._survivors:
+            log_event("worker.survived", backend=self.spec.id, processes=name_them(self._survivors))
+            listener.on_survivors(self, self._survivors)
         listener.on_exit(self, end, self._load_failure is not None and self._load_failure.permanent)
 
-    async def _spawn_and_oversee(self, listener: Listener) -> int:
-        """Returns the exit status. Raises OSError if the process could not be started."""
+    async def _spawn_and_oversee(self, listener: Listener) -> int | None:
+        """Returns the exit status, None of a process that survived SIGKILL. Raises OSError if none could be started."""
         lifeline_read, lifeline_write = os.pipe()
         try:
             try:
@@ -164,7 +179,7 @@ class WorkerProcess:
                 start_new_session=True,
             )
 
-    async def _oversee(self, process: asyncio.subprocess.Process, listener: Listener) -> int:
+    async def _oversee(self, process: asyncio.subprocess.Process, listener: Listener) -> int | None:
         """Listen until the worker ends, hangs up, falls silent or is told to stop; end what is left of it."""
         gone = asyncio.create_task(process.wait(), name=f"exit of {self.spec.id}")
         serve = asyncio.create_task(self._serve(process, listener), name=f"serve {self.spec.id}")
@@ -174,13 +189,14 @@ class WorkerProcess:
             await asyncio.wait({gone, serve, stop}, return_when=asyncio.FIRST_COMPLETED)
             await self._await_orderly_exit(gone, has_hung_up=serve.done())
         finally:
-            self._kill_group(process.pid)
+            self._plan.socket.unlink(missing_ok=True)
+            self._survivors = await end_group(process.pid, self._timeouts.gone_s, members_of=self._members_of)
             # Only now: a child that inherited the socket would have kept the connection open.
             await asyncio.wait({gone, serve}, timeout=EXIT_GRACE_S)
-            for task in (serve, stop, watch):
+            for task in (gone, serve, stop, watch):
                 task.cancel()
             await asyncio.wait({gone, serve, stop, watch})
-        return await gone
+        return process.returncode
 
     async def _await_orderly_exit(self, gone: "asyncio.Task[int]", *, has_hung_up: bool) -> None:
         """Leave time for the worker's own exit, unless it is to be killed."""
@@ -261,13 +277,7 @@ class WorkerProcess:
             self.stop(f"did not listen within {self._timeouts.connect_s:g} s")
         return None
 
-    def _kill_group(self, pid: int) -> None:
-        """End the worker and every process it started (vLLM's engine core is one)."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-        self._plan.socket.unlink(missing_ok=True)
-
-    def _exit_error(self, status: int) -> str | None:
+    def _exit_error(self, status: int | None) -> str | None:
         if self._load_failure is not None:
             return self._load_failure.message
         if self._stop_reason is not None:
@@ -276,13 +286,4 @@ class WorkerProcess:
             return self._lost_residency
         if self._stop_requested.is_set():
             return None
-        if status < 0:
-            return f"ended by {_signal_name(-status)}"
-        return f"ended with exit status {status}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # most real-time signals have no name
-        return f"signal {number}"
+        return describe_exit(status)

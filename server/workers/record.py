@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from engines.contract.errors import EngineError
 from engines.contract.spec import BackendSpec
@@ -12,6 +13,14 @@ from server.workers.pacing import Pace
 from server.workers.status import WorkerState
 
 BATCH_QUEUE_FACTOR = 2  # batch requests that may wait for each place of the backend
+
+
+class Fall(NamedTuple):
+    """How a model falls asleep: the level, what it held of each device before, what it is reckoned to keep."""
+
+    level: int
+    held: Mapping[str, int]
+    kept: Mapping[str, int]
 
 
 class Record:
@@ -34,8 +43,9 @@ class Record:
         self.queued_at: float | None = None  # since when it waits for its turn to load or to wake
         self.is_held_up = False  # queued, and waits for another load or for memory, not for a time
         self.sleep_levels: tuple[int, ...] = ()  # that its worker offers
-        self.level: int | None = None  # at which it sleeps, or falls asleep
+        self.fall: Fall | None = None  # while it falls asleep or is asleep
         self.asleep_bytes: dict[int, Mapping[str, int]] = {}  # level -> what it held of each device
+        self.vain_levels: set[int] = set()  # those that freed next to nothing when they were tried
         self.wake_s: float | None = None  # of the last wake
         self.postponed_until = now  # it is not let go for being idle before that
         self.is_pinned = spec.pinned
@@ -69,6 +79,11 @@ class Record:
     def need_bytes(self) -> int:
         """On each of `devices`."""
         return self.needs[self.devices[0]]
+
+    @property
+    def is_granted(self) -> bool:
+        """It may take more than it holds so far: it comes up, or moves its weights."""
+        return self.state.is_coming_up or self.state is WorkerState.FALLING_ASLEEP
 
     @property
     def is_asked_for(self) -> bool:

@@ -10,7 +10,7 @@ from engines.contract.types import Priority
 from server.workers.actions import Action, Refuse, StopWorker, shutting_down, stopped
 from server.workers.backoff import RestartPolicy
 from server.workers.ladder import gave_too_little
-from server.workers.ledger import NO_BOUNDS, Ledger, Memory
+from server.workers.ledger import NO_BOUNDS, Ledger, Memory, gib
 from server.workers.moves import Moves
 from server.workers.record import Record
 from server.workers.status import WorkerState
@@ -42,6 +42,7 @@ class Scheduler:
             )
             for spec in specs
         }
+        self._survivors: dict[int, str] = {}  # process group -> its name in the ledger
         self._moves = Moves(self.records, self.ledger, policy)
 
     def on_request(
@@ -73,13 +74,11 @@ class Scheduler:
     def on_sleep(self, now: float, backend_id: str) -> list[Action]:
         """An operator wants the backend asleep. Nothing happens if it cannot sleep now; `can_sleep` tells."""
         record = self.records[backend_id]
-        level = self._moves.sleep_level(record)
-        if level is None:
-            return []
-        return self._moves.let_go(record, now, "by an operator", "operator", level)
+        fall = self._moves.choose_fall(record)
+        return [] if fall is None else self._moves.let_go(record, now, "by an operator", "operator", fall)
 
     def can_sleep(self, backend_id: str) -> bool:
-        return self._moves.sleep_level(self.records[backend_id]) is not None
+        return self._moves.choose_fall(self.records[backend_id]) is not None
 
     def on_stop(self, now: float, backend_id: str) -> list[Action]:
         """An operator wants the backend down: running requests end, waiting ones are refused."""
@@ -112,19 +111,19 @@ class Scheduler:
     def on_asleep(self, now: float, backend_id: str, freed: Mapping[str, int]) -> list[Action]:
         """The worker fell asleep and gave back so much of each device; less than nothing where weights went to."""
         record = self.records[backend_id]
-        if record.state is not WorkerState.FALLING_ASLEEP or record.level is None:
+        fall = record.fall
+        if record.state is not WorkerState.FALLING_ASLEEP or fall is None:
             return []
-        held = {device: self.ledger.held_bytes(device, backend_id) for device in record.needs}
-        kept = {device: max(0, size - freed.get(device, 0)) for device, size in held.items()}
+        kept = {device: max(0, size - freed.get(device, 0)) for device, size in fall.held.items()}
         for device, size in kept.items():
             self.ledger.measure(device, backend_id, size)
-        record.asleep_bytes[record.level] = kept
+        record.asleep_bytes[fall.level] = kept
         device = record.devices[0]
-        if gave_too_little(held[device], kept[device]):
-            return self._moves.give_up_sleep(
-                record, now, f"kept {kept[device]} of {held[device]} bytes of {device}"
-            )
-        record.enter(WorkerState.ASLEEP, now, f"level {record.level}")
+        if gave_too_little(fall.held[device], kept[device]):
+            record.vain_levels.add(fall.level)
+            reason = f"kept {gib(kept[device])} of {gib(fall.held[device])} of {device} when it slept"
+            return self._moves.give_up_sleep(record, now, reason)
+        record.enter(WorkerState.ASLEEP, now, f"level {fall.level}")
         again = self._moves.bring_up(record, now) if record.is_asked_for else []
         record.is_wanted = False
         return again or self._moves.load_queued(now)
@@ -134,6 +133,8 @@ class Scheduler:
         if record.state is not WorkerState.WAKING or record.is_doomed:
             return []
         record.wake_s = wake_s
+        for device, need in record.needs.items():  # weights have left the host's memory
+            self.ledger.grant(device, backend_id, need)
         return self._moves.become_ready(record, now)
 
     def on_sleep_refused(self, now: float, backend_id: str, reason: str) -> list[Action]:
@@ -150,7 +151,7 @@ class Scheduler:
             return []
         for device, size_bytes in sizes.items():
             is_more = size_bytes > self.ledger.held_bytes(device, backend_id)
-            if is_more or not record.state.is_coming_up:
+            if is_more or not record.is_granted:
                 self.ledger.measure(device, backend_id, size_bytes)
         if record.state is WorkerState.READY:
             before = record.needs if record.is_measured else {}
@@ -174,6 +175,7 @@ class Scheduler:
         record = self.records[backend_id]
         for device in record.needs:
             self.ledger.release(device, backend_id)
+        record.fall = None
         if record.state is WorkerState.DRAINING or error is None or self._moves.is_draining:
             record.enter(WorkerState.STOPPED, now)
             again = self._moves.bring_up(record, now) if record.is_asked_for else []
@@ -199,6 +201,18 @@ class Scheduler:
         record.restarts += 1
         record.not_before = now + record.deaths.delay_s(self._jitter())
         record.enter(WorkerState.QUEUED, now, f"restarting after: {error}")
+        return self._moves.load_queued(now)
+
+    def on_survivors(self, backend_id: str, group_id: int, names: str) -> None:
+        """Processes of the backend's worker outlive it. What it held stays held, by them."""
+        holder = self._survivors[group_id] = f"{backend_id}: {names}"
+        for device in self.records[backend_id].needs:
+            self.ledger.grant(device, holder, self.ledger.held_bytes(device, backend_id))
+
+    def on_survivors_gone(self, now: float, group_id: int) -> list[Action]:
+        holder = self._survivors.pop(group_id)
+        for device in self.ledger.devices:
+            self.ledger.release(device, holder)
         return self._moves.load_queued(now)
 
     def on_drain(self, now: float) -> list[Action]:

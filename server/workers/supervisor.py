@@ -11,7 +11,7 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from engines.contract.errors import EngineError
 from engines.contract.frames import Asleep, Awake, Progress, Ready
@@ -28,19 +28,20 @@ from server.workers.actions import (
     WakeWorker,
     shutting_down,
 )
+from server.workers.alarm import Alarm
 from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel, ResidencyFrame
+from server.workers.ending import name_them, wait_for_survivors
 from server.workers.feed import Feed
-from server.workers.ledger import CPU, NO_BOUNDS, Memory
+from server.workers.ledger import NO_BOUNDS, Memory
+from server.workers.measuring import Meter, freed_bytes
 from server.workers.planning import Plan, plan
-from server.workers.proc import GroupMemory, memory_by_group
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
-from server.workers.record import Record
 from server.workers.scheduler import Scheduler
 from server.workers.status import BackendStatus, DeviceStatus, StateChange, WorkerState
+from server.workers.views import backend_status, device_statuses
 
 MEASURE_EVERY_S = 1.0
-TIMER_SLACK_S = 0.001  # an early tick would find nothing to do
 PHASE_STATES = {
     "importing": WorkerState.STARTING,
     "loading": WorkerState.LOADING,
@@ -78,9 +79,9 @@ class Supervisor:
         self._wanted: dict[int, asyncio.Future[Channel]] = {}
         self._workers: dict[str, WorkerProcess] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._wake_at: float | None = None
-        self._memory: dict[int, GroupMemory] = {}
+        self._alarm = Alarm(self._tick)
+        self._meter = Meter()
+        self._watches: set[asyncio.Task[None]] = set()
         self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
@@ -98,10 +99,11 @@ class Supervisor:
             worker.stop()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        self._measuring.cancel()
-        await asyncio.gather(self._measuring, return_exceptions=True)
-        if self._timer is not None:
-            self._timer.cancel()
+        ending = {self._measuring, *self._watches}
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        self._alarm.set(None)
 
     @contextlib.asynccontextmanager
     async def lease(self, backend_id: str, priority: Priority = Priority.DEFAULT) -> AsyncIterator[Channel]:
@@ -139,13 +141,7 @@ class Supervisor:
 
     def devices(self) -> list[DeviceStatus]:
         """Every device with who holds how much of it."""
-        ledger = self._scheduler.ledger
-        return [
-            DeviceStatus(
-                name, budget, ledger.used_bytes(name), self._waiting_for(name), tuple(ledger.holdings(name))
-            )
-            for name, budget in ledger.budgets.items()
-        ]
+        return device_statuses(self._scheduler.ledger, self._scheduler.records.values())
 
     def plan(self, backend_id: str) -> Plan:
         """What loading the backend would take and do, as things are now. Nothing is done."""
@@ -172,9 +168,12 @@ class Supervisor:
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""
-        if not {worker.pid for worker in self._workers.values() if worker.pid} <= self._memory.keys():
-            self._memory = memory_by_group()  # one is younger than the last measurement
-        return [self._status(record) for record in self._scheduler.records.values()]
+        self._meter.look_for(self._workers.values())
+        now = time.monotonic()
+        return [
+            backend_status(record, self._workers.get(name), self._meter, now, self._time(record.since))
+            for name, record in self._scheduler.records.items()
+        ]
 
     def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
         log_event("worker.progress", backend=worker.spec.id, phase=frame.phase, detail=frame.detail)
@@ -194,7 +193,11 @@ class Supervisor:
             log_event(
                 "worker.asleep", backend=backend_id, level=frame.level, duration_s=round(frame.took_s, 3)
             )
-            self._apply(self._scheduler.on_asleep(now, backend_id, self._freed(backend_id, frame)))
+            self._apply(
+                self._scheduler.on_asleep(
+                    now, backend_id, freed_bytes(frame, self._scheduler.records[backend_id].devices)
+                )
+            )
         elif isinstance(frame, Awake):
             log_event("worker.awake", backend=backend_id, duration_s=round(frame.took_s, 3))
             self._apply(self._scheduler.on_awake(now, backend_id, frame.took_s))
@@ -204,6 +207,18 @@ class Supervisor:
 
     def on_hang_up(self, worker: WorkerProcess) -> None:
         self._scheduler.on_hang_up(worker.spec.id)
+
+    def on_survivors(self, worker: WorkerProcess, survivors: Mapping[int, str]) -> None:
+        """What they hold stays in the ledger until they are gone."""
+        if worker.pid is None:
+            return
+        self._scheduler.on_survivors(worker.spec.id, worker.pid, name_them(survivors))
+        watch = self._await_survivors(worker.pid)
+        self._watches.add(asyncio.create_task(watch, name=f"survivors of {worker.spec.id}"))
+
+    async def _await_survivors(self, group_id: int) -> None:
+        await wait_for_survivors(group_id, MEASURE_EVERY_S)
+        self._apply(self._scheduler.on_survivors_gone(time.monotonic(), group_id))
 
     def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
         del self._workers[worker.spec.id]
@@ -221,7 +236,7 @@ class Supervisor:
                 pending += self._start(action.backend_id)
             elif worker := self._workers.get(action.backend_id):
                 _order(worker, action)
-        self._schedule_tick()
+        self._alarm.set(self._scheduler.next_wake())
         self.feed.tell()
 
     def _grant(self, action: Grant) -> None:
@@ -249,69 +264,26 @@ class Supervisor:
         task.add_done_callback(self._tasks.discard)
         return []
 
-    def _schedule_tick(self) -> None:
-        wake_at = self._scheduler.next_wake()
-        if wake_at == self._wake_at:
-            return
-        self._wake_at = wake_at
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if wake_at is not None:
-            delay_s = max(0.0, wake_at - time.monotonic()) + TIMER_SLACK_S
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
-
     def _tick(self) -> None:
-        self._timer = None
-        self._wake_at = None
         self._apply(self._scheduler.on_tick(time.monotonic()))
 
     async def _measure(self) -> None:
-        """Tell the scheduler what every worker holds. The system is read in a thread: it takes milliseconds."""
+        """Tell the scheduler what every worker holds."""
         while True:
             if self._workers:
-                self._memory = await asyncio.to_thread(memory_by_group)
+                await self._meter.look()
                 for backend_id, worker in list(self._workers.items()):
                     self._tell_size(backend_id, worker)
             await asyncio.sleep(MEASURE_EVERY_S)
 
     def _tell_size(self, backend_id: str, worker: WorkerProcess) -> None:
         record = self._scheduler.records[backend_id]
-        sizes = self._sizes(record, worker)
+        sizes = self._meter.sizes(worker, record.devices)
         if not sizes:
             return
         self._apply(self._scheduler.on_measured(time.monotonic(), backend_id, sizes))
         if record.is_measured:
             self._on_peak(backend_id, record.need_bytes)
-
-    def _sizes(self, record: Record, worker: WorkerProcess) -> dict[str, int]:
-        """Bytes that the worker holds of each device, as far as they are known.
-
-        Of the host's memory it is what the worker's processes tell, which counts shared pages in parts, and at least
-        what the system says that nobody else can hold: a worker cannot hide growth.
-        """
-        group = self._memory.get(worker.pid or 0, GroupMemory())
-        stats = worker.stats
-        sizes = {CPU: max(group.anonymous_bytes, stats.host_bytes if stats else 0)}
-        on_gpus = [device for device in record.devices if device != CPU]
-        if on_gpus and stats:
-            sizes |= dict.fromkeys(on_gpus, stats.engine.device_bytes // len(on_gpus))
-        return {device: size for device, size in sizes.items() if size}
-
-    def _freed(self, backend_id: str, frame: Asleep) -> dict[str, int]:
-        devices = self._scheduler.records[backend_id].devices
-        on_gpus = [device for device in devices if device != CPU]
-        return {CPU: frame.freed_host_bytes} | {
-            device: frame.freed_device_bytes // len(on_gpus) for device in on_gpus
-        }
-
-    def _waiting_for(self, device: str) -> tuple[str, ...]:
-        """Backends that wait to load on it, the next one first."""
-        records = self._scheduler.records.values()
-        queued = [
-            (r.queued_at, r.spec.id) for r in records if r.queued_at is not None and device in r.devices
-        ]
-        return tuple(backend_id for _, backend_id in sorted(queued))
 
     def _states(self) -> list[StateChange]:
         return [
@@ -321,33 +293,6 @@ class Supervisor:
 
     def _time(self, monotonic: float) -> datetime.datetime:
         return self._started_at + datetime.timedelta(seconds=monotonic - self._start_clock)
-
-    def _status(self, record: Record) -> BackendStatus:
-        worker = self._workers.get(record.spec.id)
-        stats = worker.stats if worker else None
-        group = self._memory.get(worker.pid) if worker and worker.pid else None
-        return BackendStatus(
-            backend_id=record.spec.id,
-            state=record.state,
-            detail=record.detail,
-            since=self._time(record.since),
-            in_flight=len(record.leases),
-            waiting=len(record.waiting),
-            batch_in_flight=len(record.batch_leases),
-            batch_waiting=len(record.batch_waiting),
-            restarts=record.restarts,
-            is_pinned=record.is_pinned,
-            need_bytes=record.need_bytes,
-            idle_s=record.idle_s(time.monotonic()),
-            evictions=dict(record.evictions),
-            last_error=record.last_error,
-            pid=worker.pid if worker else None,
-            load_s=worker.load_s if worker else None,
-            wake_s=record.wake_s,
-            rss_bytes=group.resident_bytes if group else None,
-            device_bytes=stats.engine.device_bytes if stats else None,
-            kv_cache_usage=stats.engine.kv_cache_usage if stats else None,
-        )
 
 
 def _order(worker: WorkerProcess, action: StopWorker | SleepWorker | WakeWorker) -> None:

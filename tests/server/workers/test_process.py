@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,7 @@ class Running:
         self.worker = worker
         self.progress: list[str] = []
         self.ready = asyncio.Event()
+        self.survivors: dict[int, str] = {}
         self.exits: list[tuple[str | None, bool]] = []
         self.task = asyncio.create_task(worker.run(self))
 
@@ -42,6 +43,10 @@ class Running:
         self.ready.set()
 
     def on_hang_up(self, worker: WorkerProcess) -> None: ...
+
+    def on_survivors(self, worker: WorkerProcess, survivors: Mapping[int, str]) -> None:
+        assert not self.exits
+        self.survivors = dict(survivors)
 
     def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
         self.exits.append((error, permanent))
@@ -305,10 +310,23 @@ async def test_worker_sees_the_end_of_a_killed_server_through_its_lifeline(tmp_p
         sys.executable, "-c", program, str(tmp_path), stdout=subprocess.PIPE, env={"PYTHONPATH": str(ROOT)}
     )
     assert parent.stdout is not None
-    worker_pid = int(await asyncio.wait_for(parent.stdout.readline(), 10))
+    worker_pid = int(await asyncio.wait_for(parent.stdout.readline(), 30))
 
     parent.kill()
     await parent.wait()
 
     await wait_until_gone(worker_pid)
     assert (tmp_path / "be_a.log").read_text() == "lifeline closed\n"
+
+
+async def test_processes_that_outlive_the_kill_are_told_before_the_exit(tmp_path: Path) -> None:
+    """No process can be made to, so the look into the system is faked."""
+    spec, timeouts = make_spec(), Timeouts(gone_s=0.05)
+    plan = FakeLauncher(tmp_path).plan(spec)
+    running = Running(WorkerProcess(spec, plan, timeouts, members_of=lambda group_id: {12: "EngineCore"}))
+    await asyncio.wait_for(running.ready.wait(), 30)
+
+    running.worker.stop()
+
+    assert await running.exit() == (None, False)
+    assert running.survivors == {12: "EngineCore"}
