@@ -39,6 +39,7 @@ def read_memory(
         needs,
         lambda spec: devices_of(spec, has_gpu=has_gpu),
         host_bytes=GPU_PROCESS_BYTES,
+        weights={name: estimate.weights_bytes for name, estimate in estimates.items()},
         sleep_budget=int(budgets[CPU] * SLEEPERS_SHARE) if sleep_budget is None else sleep_budget,
     )
 

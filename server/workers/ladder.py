@@ -6,7 +6,7 @@ Level 1 is back soonest. It takes host memory, of which sleeping models together
 
 from collections.abc import Collection, Mapping
 
-from server.workers.ledger import CPU, PROCESS_BYTES, Ledger
+from server.workers.ledger import CPU, Ledger
 from server.workers.record import Fall, Record
 from server.workers.status import WorkerState
 
@@ -36,7 +36,7 @@ def asleep_bytes(record: Record, held: Mapping[str, int], level: int) -> Mapping
     if known is not None:
         return known
     if record.devices == (CPU,):
-        return {CPU: min(held[CPU], PROCESS_BYTES)}
+        return {CPU: max(0, held[CPU] - record.weights_bytes)}
     kept = {device: int(held[device] * KEPT_ON_GPU_SHARE) for device in record.devices}
     moved = sum(held[device] - kept[device] for device in record.devices) if level == KEPT_IN_RAM_LEVEL else 0
     return {CPU: held[CPU] + moved} | kept

@@ -5,6 +5,7 @@ measured of it afterwards; it holds that until its processes are gone.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -80,14 +81,15 @@ class Ledger:
 class Memory(NamedTuple):
     """What a scheduler is told at its start: budgets by device, needs by backend, and a backend's devices.
 
-    `host_bytes`: what a worker on a GPU takes of the host's memory. `sleep_budget`: how much of that all sleeping ones
-    may hold together; None is no bound of their own.
+    `host_bytes`: what a worker on a GPU takes of the host's memory. `weights`: bytes by backend, as far as they are
+    known. `sleep_budget`: how much of the host's memory sleeping workers may hold together; None is no bound.
     """
 
     budgets: Mapping[str, int]
     needs: Mapping[str, int]
     devices_of: Callable[[BackendSpec], tuple[str, ...]]
     host_bytes: int = 0
+    weights: Mapping[str, int] = MappingProxyType({})
     sleep_budget: int | None = None
 
 

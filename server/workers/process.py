@@ -247,6 +247,7 @@ class WorkerProcess:
             self._on_residency(frame)
 
     def _on_residency(self, frame: ResidencyFrame) -> None:
+        self.stats = None  # they are from before
         if isinstance(frame, ResidencyFailed) and frame.is_fatal:
             self._lost_residency = frame.message
         if self._residency is not None:

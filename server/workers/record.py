@@ -35,10 +35,12 @@ class Record:
         devices: tuple[str, ...] = ("cpu",),
         need_bytes: int = 0,
         host_bytes: int = 0,
+        weights_bytes: int = 0,
     ) -> None:
         self.spec = spec
         self.devices = devices  # that it computes on; a worker on a GPU takes memory of the host besides
         self.needs = {CPU: host_bytes} | dict.fromkeys(devices, need_bytes)  # reckoned, after a load measured
+        self.weights_bytes = weights_bytes
         self.is_measured = False
         self.queued_at: float | None = None  # since when it waits for its turn to load or to wake
         self.is_held_up = False  # queued, and waits for another load or for memory, not for a time

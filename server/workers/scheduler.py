@@ -39,6 +39,7 @@ class Scheduler:
                 devices=memory.devices_of(spec),
                 need_bytes=memory.needs.get(spec.id, 0),
                 host_bytes=memory.host_bytes,
+                weights_bytes=memory.weights.get(spec.id, 0),
             )
             for spec in specs
         }

@@ -23,7 +23,7 @@ def make(
 ) -> Scheduler:
     """Models on one GPU, whose workers take 1 GiB of the host's memory each."""
     specs = specs or tuple(make_spec(name, limits=TIGHT) for name in names)
-    memory = Memory({"cpu": ram, GPU: gpu}, NEEDS, lambda spec: (GPU,), GIB, sleep_budget)
+    memory = Memory({"cpu": ram, GPU: gpu}, NEEDS, lambda spec: (GPU,), GIB, sleep_budget=sleep_budget)
     return Scheduler(specs, RestartPolicy(), lambda: 0.0, 0.0, memory=memory)
 
 

@@ -26,6 +26,7 @@ DEVICES = {
     "be_4": ("cuda:0", "cuda:1"),
 }
 NEEDS = {"be_0": 450, "be_1": 500, "be_2": 600, "be_3": 700, "be_4": 550}
+WEIGHTS = {"be_0": 400, "be_1": 450}
 BACKENDS = tuple(DEVICES)
 
 Kind = Literal[
@@ -73,7 +74,7 @@ class World:
             )
             for number, name in enumerate(BACKENDS)
         ]
-        memory = Memory(BUDGETS, NEEDS, lambda spec: DEVICES[spec.id], HOST_BYTES, SLEEP_BUDGET)
+        memory = Memory(BUDGETS, NEEDS, lambda spec: DEVICES[spec.id], HOST_BYTES, WEIGHTS, SLEEP_BUDGET)
         self.scheduler = Scheduler(specs, RestartPolicy(), lambda: 0.5, 0.0, memory=memory)
         self.held: dict[str, dict[str, int]] = {}  # by every process there is
         self.owed: dict[str, Action] = {}
