@@ -24,7 +24,6 @@ from proof.site import HEARTH, Nursery, Site
 from proof.site import running as site_running
 
 FOLDER = Path(".hearth/hammer")
-PART = "hammer"
 RUNS: Mapping[str, tuple[str, ...]] = {
     "with chat": ("chat", "embed", "image", "transcribe", "speech"),
     "without chat": ("embed", "image", "rerank", "transcribe", "speech"),
@@ -33,22 +32,28 @@ RUNS: Mapping[str, tuple[str, ...]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
-    folder = FOLDER.resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    verdicts: dict[str, Verdict] = {}
+    given = sys.argv[1:] if arguments is None else arguments
+    command = " ".join(["python", "scripts/hammer.py", *given])
+    is_clean = True
     for title in options.only or RUNS:
-        verdicts[title] = _run(folder / title.replace(" ", "-"), RUNS[title], options)
-    text = _text(verdicts, arguments, options)
-    findings = [f"{title}: {line}" for title, verdict in verdicts.items() for line in verdict.findings]
-    print("\n" + text + "\n" + "\n".join(findings))
-    drawn = picture.render(verdicts)
-    (folder / "hammer.svg").write_text(drawn)
-    (folder / "findings.txt").write_text("\n".join([text, *findings]))
-    if options.publish:
-        page = ROOT / "docs/benchmarks.md"
-        page.write_text(insert(page.read_text(), text, PART))
-        (ROOT / "docs/hammer.svg").write_text(drawn)
-    sys.exit(1 if findings else 0)
+        name = title.replace(" ", "-")
+        folder = FOLDER.resolve() / name
+        shutil.rmtree(folder, ignore_errors=True)
+        verdict = _run(folder, RUNS[title], options)
+        is_clean &= not verdict.findings
+        text = f"{_heading(command, options.seed)}\n\n{report.render(title, verdict)}"
+        print("\n".join(["", text, *verdict.findings]), flush=True)
+        (folder / "findings.txt").write_text("\n".join([text, *verdict.findings]))
+        (folder / "hammer.svg").write_text(picture.render(title, verdict))
+        if options.publish:
+            _publish(name, text, folder)
+    sys.exit(0 if is_clean else 1)
+
+
+def _publish(name: str, text: str, folder: Path) -> None:
+    page = ROOT / "docs/benchmarks.md"
+    page.write_text(insert(page.read_text(), text, f"hammer-{name}"))
+    shutil.copy(folder / "hammer.svg", ROOT / f"docs/hammer-{name}.svg")
 
 
 def _run(folder: Path, kinds: Sequence[str], options: argparse.Namespace) -> Verdict:
@@ -78,15 +83,8 @@ def _tell(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S', time.gmtime())} {text}", flush=True)
 
 
-def _text(
-    verdicts: Mapping[str, Verdict], arguments: Sequence[str] | None, options: argparse.Namespace
-) -> str:
-    given = sys.argv[1:] if arguments is None else arguments
-    command = " ".join(["python", "scripts/hammer.py", *given])
-    heading = (
-        f"- {stamp.now()}, commit {stamp.commit()}: `{command}`, seed {options.seed}.\n- {stamp.machine()}."
-    )
-    return f"{heading}\n\n{report.render(verdicts)}"
+def _heading(command: str, seed: int) -> str:
+    return f"- {stamp.now()}, commit {stamp.commit()}: `{command}`, seed {seed}.\n- {stamp.machine()}."
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

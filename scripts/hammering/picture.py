@@ -14,18 +14,12 @@ _STEPS_MIB = (50, 100, 200, 250, 500, 1000, 2000)
 _STEPS_S = (5, 10, 30, 60, 120)
 
 
-def render(verdicts: dict[str, Verdict]) -> str:
-    """One panel below the other."""
-    tall = _TOP + _PLOT + _BOTTOM
-    panels = "\n".join(
-        f'<g transform="translate(0 {number * tall})">\n{_panel(title, verdict)}\n</g>'
-        for number, (title, verdict) in enumerate(verdicts.items())
-    )
-    height = tall * len(verdicts)
+def render(title: str, verdict: Verdict) -> str:
+    height = _TOP + _PLOT + _BOTTOM
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"
  width="{_WIDTH}" height="{height}" font-family="system-ui, sans-serif" font-size="12" fill="#475569">
 <rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>
-{panels}
+{_panel(title, verdict)}
 </svg>
 """
 

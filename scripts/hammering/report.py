@@ -1,7 +1,7 @@
-"""Verdicts as one table. Knows no server."""
+"""A verdict as a table. Knows no server."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from benchmark.report import table
@@ -9,25 +9,9 @@ from benchmark.report import table
 from hammering.judging import Verdict, mib
 
 
-def render(verdicts: Mapping[str, Verdict]) -> str:
-    """Markdown, one column a run; what is bold must be 0."""
-    columns = [_cells(verdict) for verdict in verdicts.values()]
-    rows = [(title, *(column.get(title, "0") for column in columns)) for title in _titles(columns)]
-    return table(("", *verdicts), rows) + "\n"
-
-
-def _titles(columns: Sequence[Mapping[str, str]]) -> list[str]:
-    """In the order of the columns, with what only a later one has beside its like."""
-    titles: list[str] = []
-    for column in columns:
-        place = 0
-        for title in column:
-            if title in titles:
-                place = titles.index(title) + 1
-            else:
-                titles.insert(place, title)
-                place += 1
-    return titles
+def render(title: str, verdict: Verdict) -> str:
+    """Markdown; what is bold must be 0."""
+    return table(("", title), list(_cells(verdict).items())) + "\n"
 
 
 def _cells(verdict: Verdict) -> dict[str, str]:

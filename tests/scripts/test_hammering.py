@@ -52,7 +52,7 @@ def test_samples_over_the_budget_are_told_with_what_the_ledger_said() -> None:
     verdict = make_verdict([60, 101, 100])
 
     assert verdict.findings == ["over the budget: 0.1 s: 101 of 100 MiB: be_a 101 (ledger 60)"]
-    assert "| **samples over the budget** | 1 of 3 |" in report.render({"short": verdict})
+    assert "| **samples over the budget** | 1 of 3 |" in report.render("short", verdict)
 
 
 def test_an_eviction_has_to_be_told_with_who_wanted_the_memory() -> None:
@@ -104,7 +104,7 @@ def test_vectors_may_differ_in_their_last_digits_only() -> None:
 def test_the_picture_keeps_every_peak() -> None:
     verdict = make_verdict([60] * 2000 + [150] + [60] * 2000)
 
-    drawn = picture.render({"short": verdict})
+    drawn = picture.render("short", verdict)
 
     assert "budget 100 MiB" in drawn
     assert f",{88 + 260 * (1 - 150 / (1.12 * 150)):.1f}" in drawn
