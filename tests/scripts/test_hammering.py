@@ -2,21 +2,28 @@
 
 import json
 import sys
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from hammering import judging, picture, report
-from hammering.crowd import Tally
+from hammering.crowd import Crowd, Tally
 from hammering.judging import Verdict
 from hammering.memory import Sample
 from hammering.questions import FirstAnswers, questions
 from hammering.watching import Change, Ledger
+from proof.api import Address
 
 MIB = 1024**2
+SEED = 3  # with which the first client asks properly, and stays for the answer
 (HELLO, *_) = questions("chat", "starter/chat")
 (DOG, *_) = questions("embed", "starter/embed")
 
@@ -99,6 +106,55 @@ def test_vectors_may_differ_in_their_last_digits_only() -> None:
     ]
 
     assert found == [True, True, False, False]
+
+
+@contextmanager
+def refusing(status: int, code: str, **headers: str) -> Iterator[tuple[Address, threading.Event]]:
+    """A server that refuses everything so; the event tells that it has."""
+    has_refused = threading.Event()
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            content = json.dumps({"error": {"code": code}}).encode()
+            self.send_response(status)
+            for name, value in (headers | {"Content_Length": str(len(content))}).items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(content)
+            has_refused.set()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield SimpleNamespace(port=server.server_port, key="sgk_x"), has_refused
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "headers", "is_documented"),
+    [
+        (429, "BACKEND_RATE_LIMITED", {"Retry_After": "60"}, True),
+        (503, "MODEL_UNAVAILABLE", {"Retry_After": "60"}, True),
+        (503, "MODEL_UNAVAILABLE", {}, False),
+        (503, "SHUTTING_DOWN", {"Retry_After": "60"}, False),
+        (502, "BACKEND_ERROR", {}, False),
+    ],
+)
+def test_a_refusal_is_documented_with_its_code_and_when_to_come_again(
+    status: int, code: str, headers: dict[str, str], is_documented: bool
+) -> None:
+    with refusing(status, code, **headers) as (server, has_refused):
+        crowd = Crowd(server, {HELLO.model: [HELLO]}, FirstAnswers(), seed=SEED, num_clients=1)
+
+        crowd.start()
+        assert has_refused.wait(30)
+        crowd.stop()
+
+    assert crowd.tally.codes[f"{status} {code}"] == crowd.tally.asked
+    assert (crowd.tally.failed == 0) is is_documented
+    assert (crowd.tally.heeded, crowd.tally.asked) == (1, 1) or not is_documented
 
 
 def test_the_picture_keeps_every_peak() -> None:
