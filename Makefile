@@ -43,6 +43,7 @@ bench: $(DEV) ## Measure this server
 	$(BIN)/python scripts/bench.py
 	$(BIN)/python scripts/bench_modalities.py
 	$(BIN)/python scripts/bench_batches.py
+	$(BIN)/python scripts/bench_ladder.py
 
 lock: ## Resolve the locked requirements again (needs uv)
 	echo 'setuptools>=80' | $(LOCK) pyproject.toml - -o requirements.lock

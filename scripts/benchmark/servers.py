@@ -95,7 +95,10 @@ def hearth_with(
     }
     program = [sys.executable, "-m", "server"]
     made = subprocess.run(
-        [*program, "keys", "create", "bench", "--json"], env=environment, capture_output=True, check=True
+        [*program, "keys", "create", "bench", "--admin", "--json"],
+        env=environment,
+        capture_output=True,
+        check=True,
     )
     key = json.loads(made.stdout)["key"]
     port = free_port()
