@@ -260,7 +260,7 @@ class WorkerProcess:
         """
         while self._num_silent_checks <= CHECKS_PER_HEARTBEAT:
             await asyncio.sleep(self._timeouts.heartbeat_s / CHECKS_PER_HEARTBEAT)
-            if self.load_s is not None:
+            if self.load_s is not None and not self._stop_requested.is_set():  # one that closes does not beat
                 self._num_silent_checks += 1
         self.stop(f"no sign of life for {self._timeouts.heartbeat_s:g} s")
 
