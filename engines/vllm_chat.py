@@ -11,17 +11,20 @@ from engines.contract.memory import weights_size_bytes
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority, Usage
 from engines.runtime import environment
-from engines.vllm_parts.options import Options, kv_cache_bytes
+from engines.vllm_parts.options import Options
+from engines.vllm_parts.sizing import find_contradictions, working_bytes
 
 if TYPE_CHECKING:
     from engines.vllm_parts.serving import Serving
 
-__all__ = ["Engine", "Options"]
+__all__ = ["Engine", "Options", "estimate", "find_contradictions"]
+
+SPANS_GPUS = True
 
 
 def estimate(spec: BackendSpec, options: Options) -> MemoryEstimate:
-    """Weights as they lie in the files, and the KV cache where its size is set; a share of a card is not known here."""
-    return MemoryEstimate(weights_size_bytes(spec.weights), kv_cache_bytes(spec, options))
+    """Weights as they lie in the files, and the KV cache of exactly the size that `load` asks vLLM for."""
+    return MemoryEstimate(weights_size_bytes(spec.weights), working_bytes(spec, options))
 
 
 class Engine:

@@ -37,6 +37,7 @@ from server.idempotency import Idempotency
 from server.keys import KeyRing
 from server.measurements import Measurements
 from server.media import open_media
+from server.nvml import read_gpus
 from server.openai import ROUTERS as OPENAI_ROUTERS
 from server.remote import RemoteFiles
 from server.router import Router
@@ -48,7 +49,8 @@ from server.store.database import Database
 from server.telemetry import Metrics
 from server.webhooks import WebhookSender
 from server.workers.backoff import RestartPolicy
-from server.workers.devices import read_memory
+from server.workers.devices import read_memory, settled
+from server.workers.gpu_memory import gpu_bytes_by_group
 from server.workers.launch import Launcher
 from server.workers.process import Timeouts
 from server.workers.supervisor import Supervisor
@@ -60,15 +62,17 @@ def create_services(settings: Settings, catalog: Catalog, keys: KeyRing) -> Serv
     router = Router(backends)
     metrics = Metrics(models=router.frontends, backends=catalog.backends)
     launcher = Launcher(settings.data_dir, lambda engine: python_for(engine, settings))
-    estimates = estimate_memory(backends)
+    gpus = read_gpus()
+    estimates = estimate_memory(settled(backends, has_gpu=bool(gpus)))
     measurements = Measurements(keys.store, backends)
     supervisor = Supervisor(
         backends,
         launcher.plan,
         policy=RestartPolicy(max_deaths=settings.max_restarts),
         timeouts=Timeouts(heartbeat_s=settings.heartbeat_timeout_s),
-        memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known),
+        memory=read_memory(backends, settings, estimates=estimates, measured=measurements.known, gpus=gpus),
         on_peak=measurements.tell,
+        read_gpus=gpu_bytes_by_group if gpus else dict,
     )
     database = Database(keys.store, on_commit=metrics.count_commit)
     disk = DiskGuard(settings.files_folder, settings.min_free_bytes)

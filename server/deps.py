@@ -92,12 +92,12 @@ def backend_states(hub: Services) -> dict[str, "BackendStatus"]:
     return {status.backend_id: status for status in hub.supervisor.snapshot()}
 
 
-def put_to_sleep(hub: Services, spec: BackendSpec) -> None:
-    """Raises ServiceError(CONFLICT) for a backend that is not ready, or that cannot sleep."""
-    if not hub.supervisor.sleep(spec.id):
+def put_to_sleep(hub: Services, *specs: BackendSpec) -> None:
+    """All that can. Raises ServiceError(CONFLICT) if none of the backends is ready and can sleep."""
+    if not any([hub.supervisor.sleep(spec.id) for spec in specs]):
         raise ServiceError(
             ErrorCode.CONFLICT,
-            f"{spec.id} is not ready, or cannot sleep: its engine frees nothing by it,"
+            f"{specs[0].id} is not ready, or cannot sleep: its engine frees nothing by it,"
             " its file says `sleep_for: 0`, or sleeping models hold all that they may",
         )
 

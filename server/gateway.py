@@ -1,10 +1,9 @@
 """The only internal way to run a request: frontend name in, events of a worker out. Knows no HTTP."""
 
-import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 
@@ -17,7 +16,9 @@ from engines.contract.types import Priority, Usage
 from server.caller import Caller
 from server.capabilities import check_capabilities
 from server.errors import ServiceError
-from server.router import Router
+from server.placing import Accepted, Order, accepted, accepted_by_one
+from server.replicas import joint_batch_room, joint_state
+from server.router import Replicas, Router
 from server.running import RunningRequest, RunningRequests
 from server.telemetry import Metrics, request_id_var
 from server.workers.channel import RequestStream
@@ -83,47 +84,44 @@ class Gateway:
         Raises ServiceError: MODEL_NOT_FOUND, MODEL_ACCESS_DENIED, MODEL_UNAVAILABLE, BACKEND_RATE_LIMITED,
         VALIDATION_ERROR (what only the engine can check), BACKEND_ERROR, BACKEND_TIMEOUT, SHUTTING_DOWN.
         """
-        spec = self._router.resolve(model)
+        replicas = self._router.resolve(model)
         if not caller.may_use_model(model):
             raise ServiceError(ErrorCode.MODEL_ACCESS_DENIED, "This key may not use this model")
-        check_capabilities(spec, request)
+        check_capabilities(replicas[0], request)
         if isinstance(request, ChatRequest | GenerateRequest):
             request = msgspec.structs.replace(request, cache_salt=self._cache_salt(caller))
         running = self.running.begin(
             request_id_var.get() or "", caller.key_id, model, KINDS[type(request)].modality
         )
         try:
-            async with self._supervisor.lease(spec.id, priority) as channel:
-                if before_start is not None:
-                    await before_start()
-                stream = channel.start(request, priority)
-                deadline = asyncio.get_running_loop().call_later(
-                    spec.limits.request_timeout_s, stream.fail, _timed_out(spec)
-                )
-                try:
-                    await stream.accepted()
-                    running.is_accepted = True
-                    call = Call(model, spec, stream, running)
-                    yield call
-                    self._observe(call, running.begun_at, stream.usage)
-                finally:
-                    deadline.cancel()
-                    stream.close()
+            order = Order(request, priority, before_start)
+            async with self._accepted(replicas, order) as (spec, stream):
+                running.is_accepted = True
+                call = Call(model, spec, stream, running)
+                yield call
+                self._observe(call, running.begun_at, stream.usage)
         except EngineError as error:
             raise ServiceError.from_engine(error) from error
         finally:
             self.running.end(running)
 
+    def _accepted(self, replicas: Replicas, order: Order) -> AbstractAsyncContextManager[Accepted]:
+        if len(replicas) == 1:
+            return accepted(self._supervisor, replicas[0], order)
+        return accepted_by_one(self._supervisor, replicas, order)
+
     def backend_of(self, model: str) -> str:
-        """The id of the backend that serves `model`. Raises ServiceError: MODEL_NOT_FOUND."""
-        return self._router.resolve(model).id
+        """The id of the backend that serves `model`, of several the first. Raises ServiceError: MODEL_NOT_FOUND."""
+        return self._router.resolve(model)[0].id
 
     def state_of(self, backend_id: str) -> WorkerState:
-        return self._supervisor.state(backend_id)
+        """Of a backend and its replicas: that of the one which is nearest to serving."""
+        return joint_state(self._supervisor.state(one.id) for one in self._router.replicas_of(backend_id))
 
     def batch_room(self, backend_id: str) -> int:
-        """How many requests of batches a backend may run at once."""
-        return self._supervisor.batch_room(backend_id)
+        """How many requests of batches a backend and its replicas may run at once."""
+        replicas = self._router.replicas_of(backend_id)
+        return joint_batch_room([self._supervisor.occupancy(one.id) for one in replicas])
 
     def _cache_salt(self, caller: Caller) -> str:
         """Prompt caches are shared within a key, never between keys: none can time another's prompts."""
@@ -134,9 +132,3 @@ class Gateway:
             self._metrics.observe_first_token(call.model, call.first_item_at - started_at)
         if usage is not None:
             self._metrics.count_tokens(call.model, usage)
-
-
-def _timed_out(spec: BackendSpec) -> EngineError:
-    return EngineError(
-        ErrorCode.BACKEND_TIMEOUT, f"The request ran longer than {spec.limits.request_timeout_s:.0f} s"
-    )

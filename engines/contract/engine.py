@@ -40,8 +40,10 @@ class Engine(Protocol):
     """A wrapper of one library for one modality; its module `engines/<library>_<modality>.py` also has `Options`.
 
     The module must be importable without the library: import it inside `load`. It also has a function `estimate(spec,
-    options) -> MemoryEstimate`, which reads file sizes and small JSON files only, and knows no device. `HAS_WEIGHTS =
-    False` in a module says that its engine reads no model directory, so that none is checked.
+    options) -> MemoryEstimate`, which reads file sizes and small JSON files only; the spec's `device` is never `auto`.
+    `HAS_WEIGHTS = False` in a module says that its engine reads no model directory, so that none is checked;
+    `SPANS_GPUS = True` that one worker can spread a model over several GPUs. A function `find_contradictions(spec,
+    options)` may yield pairs of a dotted path (`options.max_num_seqs`) and what is wrong there beside the spec.
 
     Besides, the engine has the method of each kind of request that it serves: see `requests.KINDS`.
     """

@@ -59,6 +59,9 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One loadable model. `weights` is an absolute path once the catalog has read the file; `id` starts with `be_`.
 
+    `replicas` are as many workers of the same model behind the same names, and `gpus` are dealt out to them evenly and
+    in order. A file may have both; the catalog makes a backend with a `device` of its own of each, without either.
+
     `context_window` is in tokens: of prompt and answer for a chat model, of one input for embeddings and reranking;
     models of sound and pictures have none. Some licences bind whoever runs the model: `accept_license` says that the
     operator has read it; an engine that knows such a model does not load it otherwise.
@@ -80,6 +83,8 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     capabilities: Capabilities = Capabilities()
     limits: Limits = Limits()
     device: Annotated[str, msgspec.Meta(pattern=r"^(auto|cpu|cuda(:\d+(,\d+)*)?)$")] = "auto"
+    gpus: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     preload: bool = False
     keep_alive: KeepAlive = -1
     sleep_for: KeepAlive = -1
@@ -87,6 +92,11 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priority: int = 0
     allowed_files: dict[str, str] = {}
     options: dict[str, Any] = {}
+
+    @property
+    def num_gpus(self) -> int:
+        """Over how many GPUs one worker spreads its model: `auto` and `cuda` are for one, `cpu` for none."""
+        return 0 if self.device == "cpu" else self.device.count(",") + 1
 
     @property
     def keep_alive_s(self) -> float | None:

@@ -13,6 +13,7 @@ _ALWAYS = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as the driver numbers the GPUs, and with it the ledger
 }
 _CACHES = {"VLLM_CACHE_ROOT": "vllm", "TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
 

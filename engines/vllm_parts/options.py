@@ -1,10 +1,10 @@
-"""Options of the vLLM chat engine and what they become as engine arguments; must import without vLLM."""
+"""Options of the vLLM chat engine; must import without vLLM."""
 
 from typing import Any, Literal
 
 import msgspec
 
-from engines.contract.spec import BackendSpec, PositiveInt, PositiveSeconds
+from engines.contract.spec import PositiveInt, PositiveSeconds
 
 # Set from the spec, by this engine, or never: code from model repositories stays off (rule of the house).
 _REFUSED_ARGUMENTS = frozenset(
@@ -27,10 +27,9 @@ _REFUSED_ARGUMENTS = frozenset(
         "middleware",
         "model_impl",
         "served_model_name",
+        "gpu_memory_utilization",
     }
 )
-_CPU_KV_CACHE_BYTES = 256 * 1024 * 1024
-_UNIPROC = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,12 +39,14 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `dtype`: `auto` takes the checkpoint's, on a CPU `float32`.
     `quantization`: only for checkpoints that do not name theirs.
     `max_model_len`: default is the spec's `context_window`.
-    `kv_cache_memory_bytes`: exact size of the KV cache; overrides `gpu_memory_utilization`. On a CPU 256 MiB.
+    `kv_cache_memory_bytes`: exact size of the KV cache on each GPU. Default: room for one request that fills the window
+    and for usual ones of 1024 tokens in all other places of `limits.max_concurrency`. On a CPU 256 MiB.
     `kv_cache_dtype`: for example `fp8`.
-    `tensor_parallel_size`: number of GPUs that share the model.
+    `tensor_parallel_size`: number of GPUs that share the model; follows from `gpus` or `device`.
 
     Scheduling:
-    `max_num_seqs`: most requests in one step. `max_num_batched_tokens`: most tokens in one step.
+    `max_num_seqs`: most requests in one step; default is `limits.max_concurrency`, and less is refused.
+    `max_num_batched_tokens`: most tokens in one step.
     `max_num_queued_reqs`: most requests inside the engine; beyond it they are refused as rate limited.
     `performance_mode`: `interactivity` or `throughput` shift vLLM's own defaults.
     `enable_prefix_caching`: reuse the KV cache of equal beginnings. `enforce_eager`: no graphs; on a CPU the default.
@@ -72,8 +73,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_model_len: PositiveInt | None = None
     kv_cache_memory_bytes: PositiveInt | None = None
     kv_cache_dtype: str = "auto"
-    gpu_memory_utilization: float | None = None
-    tensor_parallel_size: PositiveInt = 1
+    tensor_parallel_size: PositiveInt | None = None
     max_num_seqs: PositiveInt | None = None
     max_num_batched_tokens: PositiveInt | None = None
     max_num_queued_reqs: PositiveInt | None = None
@@ -102,64 +102,3 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         doubled = sorted(set(self.__struct_fields__) & self.extra_engine_args.keys())
         if doubled:
             raise ValueError(f"extra_engine_args may not repeat the options {', '.join(doubled)}")
-
-
-def engine_arguments(spec: BackendSpec, options: Options, *, is_cpu: bool) -> dict[str, Any]:
-    """Keyword arguments for vLLM's `AsyncEngineArgs`, defaults for the kind of machine filled in.
-
-    The CPU's defaults were measured: float32 is up to seven times faster than bfloat16 without AVX-512, the executor
-    in the engine's own process saves a process that spins, and eager mode starts half a minute sooner.
-    """
-    arguments: dict[str, Any] = {
-        "model": spec.weights,
-        "served_model_name": [spec.id],
-        "trust_remote_code": False,
-        "dtype": options.dtype,
-        "quantization": options.quantization,
-        "max_model_len": options.max_model_len or spec.text_window,
-        "kv_cache_memory_bytes": options.kv_cache_memory_bytes,
-        "kv_cache_dtype": options.kv_cache_dtype,
-        "tensor_parallel_size": options.tensor_parallel_size,
-        "max_num_seqs": options.max_num_seqs,
-        "max_num_batched_tokens": options.max_num_batched_tokens,
-        "max_num_queued_reqs": options.max_num_queued_reqs or 4 * spec.limits.max_concurrency,
-        "performance_mode": options.performance_mode,
-        "enable_prefix_caching": options.enable_prefix_caching,
-        "enforce_eager": bool(options.enforce_eager),
-        "speculative_config": options.speculative_config,
-        "seed": options.seed,
-        "load_format": options.load_format,
-        "scheduling_policy": "priority",
-        "shutdown_timeout": 5,
-        "disable_log_stats": True,
-        "enable_log_requests": False,
-        "max_logprobs": 20,
-        "structured_outputs_config": {
-            "backend": "xgrammar",
-            "disable_any_whitespace": options.disable_any_whitespace,
-        },
-    }
-    if spec.capabilities.vision or spec.capabilities.audio_input:
-        arguments["limit_mm_per_prompt"] = {
-            "image": options.max_images if spec.capabilities.vision else 0,
-            "audio": options.max_sounds if spec.capabilities.audio_input else 0,
-            "video": 0,
-        }
-    if options.reasoning_parser:
-        arguments["reasoning_parser"] = options.reasoning_parser
-    if options.gpu_memory_utilization is not None:
-        arguments["gpu_memory_utilization"] = options.gpu_memory_utilization
-    if is_cpu:
-        arguments |= {
-            "dtype": "float32" if options.dtype == "auto" else options.dtype,
-            "enforce_eager": options.enforce_eager is not False,
-            "distributed_executor_backend": _UNIPROC,
-            "kv_cache_memory_bytes": options.kv_cache_memory_bytes or _CPU_KV_CACHE_BYTES,
-        }
-    return arguments | options.extra_engine_args
-
-
-def kv_cache_bytes(spec: BackendSpec, options: Options) -> int:
-    """The size of the KV cache as far as the configuration says it; a GPU's share is known only to vLLM."""
-    default = _CPU_KV_CACHE_BYTES if spec.device == "cpu" else 0
-    return options.kv_cache_memory_bytes or default

@@ -9,7 +9,8 @@ from engines.contract.engine import EngineStats
 from engines.contract.errors import EngineError, ErrorCode
 from engines.contract.spec import BackendSpec
 from engines.vllm_parts import library as vllm
-from engines.vllm_parts.options import Options, engine_arguments
+from engines.vllm_parts.arguments import engine_arguments
+from engines.vllm_parts.options import Options
 
 _SHUTDOWN_S = 10.0
 
@@ -53,9 +54,13 @@ class _Recorder(vllm.StatLoggerBase):
 
 def start(spec: BackendSpec, options: Options, gauge: Gauge) -> vllm.AsyncLLM:
     """Load the model; blocks until it can compute. Raises EngineError."""
-    arguments = engine_arguments(spec, options, is_cpu=vllm.current_platform.is_cpu())
+    is_cpu = vllm.current_platform.is_cpu()
+    arguments = _arguments(spec, options, is_cpu=is_cpu)
     _check_names(arguments)
-    if options.sleep and not vllm.current_platform.is_cpu():
+    if not is_cpu:
+        total_bytes = vllm.current_platform.get_device_total_memory()
+        arguments["gpu_memory_utilization"] = least_share(arguments["kv_cache_memory_bytes"], total_bytes)
+    if options.sleep and not is_cpu:
         arguments["enable_sleep_mode"] = vllm.current_platform.is_sleep_mode_available()
     arguments["structured_outputs_config"] = vllm.StructuredOutputsConfig(
         **arguments["structured_outputs_config"]
@@ -75,6 +80,26 @@ def start(spec: BackendSpec, options: Options, gauge: Gauge) -> vllm.AsyncLLM:
     # worker's CPU time per token. Effective because the output handler starts with the first request.
     llm.log_stats = llm.output_processor.log_stats = False
     return llm
+
+
+def least_share(cache_bytes: int, total_bytes: int) -> float:
+    """For vLLM's check at its start that this share of the card is free; the size of the cache is given, so that it
+    decides nothing else. What the card has room for is the ledger's to know, so only what is certain is demanded.
+    """
+    return min(1.0, max(0.01, cache_bytes / total_bytes))
+
+
+def _arguments(spec: BackendSpec, options: Options, *, is_cpu: bool) -> dict[str, Any]:
+    try:
+        arguments = engine_arguments(spec, options, is_cpu=is_cpu)
+    except (OSError, ValueError) as error:
+        raise EngineError(ErrorCode.VALIDATION_ERROR, f"config.json: {error}") from error
+    if arguments["kv_cache_memory_bytes"] is None:
+        message = (
+            "config.json does not tell how large the KV cache must be: set options.kv_cache_memory_bytes"
+        )
+        raise EngineError(ErrorCode.VALIDATION_ERROR, message)
+    return arguments
 
 
 def sleep_levels(llm: vllm.AsyncLLM, options: Options) -> tuple[int, ...]:

@@ -147,6 +147,7 @@ def _backend(weights: Path) -> dict[str, object]:
         "licence": "as the model's",
         "context_window": _CONTEXT_WINDOW,
         "preload": True,
+        "limits": {"max_concurrency": ENGINE_OPTIONS["max_num_seqs"]},
         "options": dict(ENGINE_OPTIONS),
     }
 

@@ -10,8 +10,9 @@ import msgspec
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Modality
 from server.catalog.check import Mistake, find_mistakes
-from server.catalog.options import find_option_mistakes
+from server.catalog.options import find_engine_mistakes, find_option_mistakes
 from server.catalog.problems import CatalogError, Problem
+from server.catalog.replicas import expand, find_replica_mistakes
 from server.catalog.strict_yaml import StrictYamlError, read_mapping
 
 TEXT_MODALITIES = frozenset({Modality.CHAT, Modality.EMBEDDING, Modality.RERANK})
@@ -19,7 +20,7 @@ SUFFIXES = frozenset({".yaml", ".yml"})
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """Every backend by id, in the order of the file names."""
+    """Every backend by id, in the order of the file names; of a file with `replicas` several."""
 
     backends: dict[str, BackendSpec]
 
@@ -33,11 +34,13 @@ def read_catalog(models_dir: Path) -> Catalog:
     specs, problems = read_files(files)
     if problems:
         raise CatalogError(problems)
-    return Catalog({spec.id: spec for spec in specs.values()})
+    return Catalog({replica.id: replica for spec in specs.values() for replica in expand(spec)})
 
 
 def read_files(files: Sequence[Path]) -> tuple[dict[Path, BackendSpec], list[Problem]]:
-    """The specs of the files that are right by themselves, and all problems, also those between files."""
+    """The specs of the files that are right by themselves, as they are written, and all problems, also those between
+    files.
+    """
     specs: dict[Path, BackendSpec] = {}
     problems: list[Problem] = []
     for file in files:
@@ -93,13 +96,15 @@ def _find_between_keys(spec: BackendSpec) -> Iterator[Mistake]:
         yield Mistake("max_output_tokens", f"is above context_window ({spec.context_window})")
     if spec.modality is Modality.AUDIO and not (spec.capabilities.transcribe or spec.capabilities.synthesize):
         yield Mistake("capabilities", "must say `transcribe: true` or `synthesize: true` for modality audio")
+    mistakes = list(find_replica_mistakes(spec))
+    yield from mistakes or find_engine_mistakes(expand(spec)[0], "gpus" if spec.gpus else "device")
 
 
 def _find_duplicates(specs: Mapping[Path, BackendSpec]) -> Iterator[Problem]:
     """Ids and public names that are claimed twice; the later claim, by file name, is at fault."""
     owners: dict[tuple[str, str], Path] = {}
     for file, spec in specs.items():
-        claims = [("id", "id", spec.id)]
+        claims = [("id", "id", replica.id) for replica in expand(spec)]
         claims += [("slug", f"frontends[{n}]", frontend.slug) for n, frontend in enumerate(spec.frontends)]
         for kind, path, name in claims:
             if (kind, name) in owners:

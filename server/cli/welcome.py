@@ -34,11 +34,13 @@ def models(backends: Sequence[BackendSpec], models_dir: object) -> str:
     """One line per public name."""
     if not backends:
         return f"\nNo models: put a file into {models_dir}, see its examples/, and start again."
-    lines = [
-        f"  {frontend.slug}  ({spec.id}, {'loads now' if spec.preload else 'loads at its first request'})"
-        for spec in backends
-        for frontend in spec.frontends
-    ]
+    ids: dict[str, list[str]] = {}
+    whens: dict[str, str] = {}
+    for spec in backends:
+        for frontend in spec.frontends:
+            ids.setdefault(frontend.slug, []).append(spec.id)
+            whens[frontend.slug] = "loads now" if spec.preload else "loads at its first request"
+    lines = [f"  {slug}  ({', '.join(ids[slug])}, {whens[slug]})" for slug in ids]
     return "\n".join(["", "Models:", *lines, ""])
 
 

@@ -19,7 +19,7 @@ async def list_models(request: Request) -> Json:
     """The models that this key may use. Needs `models:list`."""
     caller = require(request, Permission.MODELS_LIST)
     models = usable_models(services(request).catalog.backends.values(), caller)
-    return Json({"object": "list", "data": [openai_model_card(*model) for model in models]})
+    return Json({"object": "list", "data": [openai_model_card(model) for model in models]})
 
 
 @router.get("/oai/v1/models/{model_id:path}")
@@ -27,4 +27,4 @@ async def get_model(request: Request, model_id: Annotated[str, Path(max_length=2
     """One model. Slashes may be sent raw or as `%2F`. Needs `models:list`."""
     caller = require(request, Permission.MODELS_LIST)
     model = find_model(services(request).catalog.backends.values(), model_id, caller)
-    return Json(openai_model_card(*model))
+    return Json(openai_model_card(model))

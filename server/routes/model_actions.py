@@ -8,7 +8,7 @@ from server.caller import Permission
 from server.deps import backend_states, put_to_sleep, request_id, require, services
 from server.envelope import Json, success
 from server.wire.listing import find_model
-from server.wire.model_card import backend_card
+from server.wire.model_card import backend_card, replica_list
 
 router = APIRouter(tags=["backends"])
 _Slug = Annotated[str, Path(max_length=200)]
@@ -45,18 +45,21 @@ async def unpin_model(request: Request, slug: _Slug) -> Json:
 
 
 def _act(request: Request, slug: str, action: Literal["load", "unload", "sleep", "pin", "unpin"]) -> Json:
-    """The backend of the model, as it is after the action."""
+    """On all backends of the model. The answer is the first one as it is then, with all `replicas` in short."""
     caller = require(request, Permission.MODELS_MANAGE)
     hub = services(request)
-    spec = find_model(hub.catalog.backends.values(), slug, caller).backend
-    match action:
-        case "load":
-            hub.supervisor.load(spec.id)
-        case "unload":
-            hub.supervisor.stop(spec.id)
-        case "sleep":
-            put_to_sleep(hub, spec)
-        case "pin" | "unpin":
-            hub.supervisor.pin(spec.id, action == "pin")
+    model = find_model(hub.catalog.backends.values(), slug, caller)
+    if action == "sleep":
+        put_to_sleep(hub, *model.replicas)
+    for spec in model.replicas:
+        match action:
+            case "load":
+                hub.supervisor.load(spec.id)
+            case "unload":
+                hub.supervisor.stop(spec.id)
+            case "pin" | "unpin":
+                hub.supervisor.pin(spec.id, action == "pin")
     states = backend_states(hub)
-    return Json(success(backend_card(spec, states.get(spec.id)), request_id(request)), status_code=202)
+    card = backend_card(model.backend, states.get(model.backend.id))
+    card["replicas"] = replica_list(model, states)
+    return Json(success(card, request_id(request)), status_code=202)

@@ -27,7 +27,8 @@ async def list_models(
     """The models that this key may use, by slug. Needs `models:list`.
 
     `health_status` is `healthy` only for a model that answers now, or that loads when asked and has not
-    failed; `state` says which. Every model here is `active`.
+    failed; `state` says which. Every model here is `active`. One with several replicas is shown once, in the state
+    of the replica that is nearest to serving.
     """
     caller = require(request, Permission.MODELS_LIST)
     hub = services(request)
@@ -38,10 +39,7 @@ async def list_models(
     ]
     found, pagination = page(models, lambda model: model.frontend.slug, limit=limit, cursor=cursor)
     states = backend_states(hub)
-    items = [
-        model_card(*model, states.get(model.backend.id), hub.estimates.get(model.backend.id))
-        for model in found
-    ]
+    items = [model_card(model, states, hub.estimates) for model in found]
     return Json(success({"items": items}, request_id(request), pagination))
 
 
@@ -51,6 +49,5 @@ async def get_model(request: Request, slug: Annotated[str, Path(max_length=200)]
     caller = require(request, Permission.MODELS_LIST)
     hub = services(request)
     model = find_model(hub.catalog.backends.values(), slug, caller)
-    states = backend_states(hub)
-    card = model_card(*model, states.get(model.backend.id), hub.estimates.get(model.backend.id))
+    card = model_card(model, backend_states(hub), hub.estimates)
     return Json(success(card, request_id(request)))

@@ -1,13 +1,15 @@
 """The devices of this machine with their budgets, and which of them a backend is for. Reads hardware once."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
 
 from engines.contract.engine import MemoryEstimate
 from engines.contract.spec import BackendSpec
+from server.nvml import Gpu
 from server.settings import Settings
 from server.workers.ledger import CPU, GIB, GPU_PROCESS_BYTES, PROCESS_BYTES, Memory
-from server.workers.nvml import Gpu, read_gpus
 
 LEAST_SPARED_BYTES = 2 * GIB
 SPARED_SHARE = 0.1
@@ -20,14 +22,13 @@ def read_memory(
     *,
     estimates: Mapping[str, MemoryEstimate],
     measured: Mapping[str, int],
-    gpus: Callable[[], list[Gpu]] = read_gpus,
+    gpus: Sequence[Gpu],
     ram_bytes: Callable[[], int] = lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
 ) -> Memory:
     """For the scheduler. What was measured of a backend counts more than what its engine reckons."""
-    found = gpus()
-    budgets = {f"cuda:{gpu.number}": int(gpu.total_bytes * settings.gpu_memory_share) for gpu in found}
+    budgets = {f"cuda:{gpu.number}": int(gpu.total_bytes * settings.gpu_memory_share) for gpu in gpus}
     budgets[CPU] = settings.ram_budget_bytes or ram_budget(ram_bytes())
-    has_gpu = bool(found)
+    has_gpu = bool(gpus)
     needs = {
         spec.id: measured.get(spec.id)
         or need_bytes(estimates.get(spec.id), devices_of(spec, has_gpu=has_gpu))
@@ -42,6 +43,16 @@ def read_memory(
         weights={name: estimate.weights_bytes for name, estimate in estimates.items()},
         sleep_budget=int(budgets[CPU] * SLEEPERS_SHARE) if sleep_budget is None else sleep_budget,
     )
+
+
+def settled(specs: Iterable[BackendSpec], *, has_gpu: bool) -> list[BackendSpec]:
+    """The specs with `auto` replaced by what it means on this machine."""
+    return [
+        msgspec.structs.replace(spec, device=devices_of(spec, has_gpu=has_gpu)[0])
+        if spec.device == "auto"
+        else spec
+        for spec in specs
+    ]
 
 
 def ram_budget(total_bytes: int) -> int:

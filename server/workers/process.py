@@ -238,6 +238,7 @@ class WorkerProcess:
         elif isinstance(frame, Progress):
             listener.on_progress(self, frame)
         elif isinstance(frame, Ready):
+            self.stats = None  # they are of a model that was not there yet
             self.load_s = frame.load_s
             self.sleep_levels = frame.sleep_levels
             listener.on_ready(self, frame)

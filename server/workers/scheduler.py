@@ -145,16 +145,21 @@ class Scheduler:
             return []
         return self._moves.give_up_sleep(record, now, f"did not fall asleep: {reason}")
 
-    def on_measured(self, now: float, backend_id: str, sizes: Mapping[str, int]) -> list[Action]:
-        """The worker was seen to hold so much of each device. What a ready one holds is what it will need."""
+    def on_measured(
+        self, now: float, backend_id: str, sizes: Mapping[str, int], *, is_whole: bool = True
+    ) -> list[Action]:
+        """The worker was seen to hold so much of each device. What a ready one holds is what it will need.
+
+        Unless it `is_whole`, a look from before the model was all there, it can only show that more is held.
+        """
         record = self.records[backend_id]
         if not record.state.has_process:
             return []
         for device, size_bytes in sizes.items():
             is_more = size_bytes > self.ledger.held_bytes(device, backend_id)
-            if is_more or not record.is_granted:
+            if is_more or (is_whole and not record.is_granted):
                 self.ledger.measure(device, backend_id, size_bytes)
-        if record.state is WorkerState.READY:
+        if is_whole and record.state is WorkerState.READY:
             before = record.needs if record.is_measured else {}
             record.needs |= {device: max(size, before.get(device, 0)) for device, size in sizes.items()}
             record.is_measured = True

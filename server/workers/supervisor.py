@@ -33,8 +33,10 @@ from server.workers.backoff import RestartPolicy
 from server.workers.channel import Channel, ResidencyFrame
 from server.workers.ending import name_them, wait_for_survivors
 from server.workers.feed import Feed
+from server.workers.gpu_memory import ByGroup
 from server.workers.ledger import NO_BOUNDS, Memory
 from server.workers.measuring import Meter, freed_bytes
+from server.workers.occupancy import Occupancy, occupancy
 from server.workers.planning import Plan, plan
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
 from server.workers.scheduler import Scheduler
@@ -65,6 +67,7 @@ class Supervisor:
         timeouts: Timeouts | None = None,
         memory: Memory = NO_BOUNDS,
         on_peak: Callable[[str, int], None] = lambda backend_id, size_bytes: None,
+        read_gpus: Callable[[], ByGroup] = dict,
     ) -> None:
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._start_clock = time.monotonic()
@@ -80,7 +83,7 @@ class Supervisor:
         self._workers: dict[str, WorkerProcess] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm = Alarm(self._tick)
-        self._meter = Meter()
+        self._meter = Meter(read_gpus)
         self._watches: set[asyncio.Task[None]] = set()
         self.is_running = False
 
@@ -165,6 +168,10 @@ class Supervisor:
     def batch_room(self, backend_id: str) -> int:
         """How many leases batches may hold at once. Raises KeyError for an unknown id."""
         return self._scheduler.records[backend_id].batch_room
+
+    def occupancy(self, backend_id: str) -> Occupancy:
+        """How busy the backend is now; costs nothing. Raises KeyError for an unknown id."""
+        return occupancy(self._scheduler.records[backend_id], time.monotonic())
 
     def snapshot(self) -> list[BackendStatus]:
         """The state of every backend now, for people and monitors; never a base for decisions."""
@@ -271,17 +278,20 @@ class Supervisor:
         """Tell the scheduler what every worker holds."""
         while True:
             if self._workers:
+                looked_at = time.monotonic()
                 await self._meter.look()
                 for backend_id, worker in list(self._workers.items()):
-                    self._tell_size(backend_id, worker)
+                    self._tell_size(backend_id, worker, looked_at)
             await asyncio.sleep(MEASURE_EVERY_S)
 
-    def _tell_size(self, backend_id: str, worker: WorkerProcess) -> None:
+    def _tell_size(self, backend_id: str, worker: WorkerProcess, looked_at: float) -> None:
         record = self._scheduler.records[backend_id]
         sizes = self._meter.sizes(worker, record.devices)
         if not sizes:
             return
-        self._apply(self._scheduler.on_measured(time.monotonic(), backend_id, sizes))
+        is_whole = worker.stats is not None and record.since <= looked_at
+        now = time.monotonic()
+        self._apply(self._scheduler.on_measured(now, backend_id, sizes, is_whole=is_whole))
         if record.is_measured:
             self._on_peak(backend_id, record.need_bytes)
 

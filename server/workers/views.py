@@ -34,7 +34,7 @@ def backend_status(
         load_s=worker.load_s if worker else None,
         wake_s=record.wake_s,
         rss_bytes=meter.resident_bytes(worker) if worker else None,
-        device_bytes=stats.engine.device_bytes if stats else None,
+        device_bytes=meter.device_bytes(worker, record.devices) if worker else None,
         kv_cache_usage=stats.engine.kv_cache_usage if stats else None,
     )
 

@@ -48,7 +48,10 @@ _decoder = msgspec.msgpack.Decoder(ToWorker)
 
 
 class Script(msgspec.Struct, frozen=True):
-    """How the worker comes up. `die_at` `start` is before it listens; `lingering` fails without an exit."""
+    """How the worker comes up. `die_at` `start` is before it listens; `lingering` fails without an exit.
+
+    `at_request`: it refuses every request for want of room, or dies, before it has accepted it.
+    """
 
     load_delay_s: float = 0.0
     die_at: Literal["start", "loading"] | None = None
@@ -56,6 +59,7 @@ class Script(msgspec.Struct, frozen=True):
     never_listen: bool = False
     mute_after_ready: bool = False
     ignore_shutdown: bool = False
+    at_request: Literal["refuse", "die"] | None = None
 
 
 class Worker:
@@ -131,6 +135,11 @@ class Worker:
 
     def answer(self, start: Start) -> None:
         assert isinstance(start.request, ChatRequest)
+        if self.script.at_request == "die":
+            os._exit(9)
+        if self.script.at_request == "refuse":
+            self.send(Failed(start.id, ErrorCode.BACKEND_RATE_LIMITED, "told to be full"))
+            return
         words = (start.request.messages[-1].content or "").split()
         if "!refuse" in words:
             self.send(Failed(start.id, ErrorCode.VALIDATION_ERROR, "told to refuse", "messages"))

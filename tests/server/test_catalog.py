@@ -167,6 +167,83 @@ def test_unacceptable_yaml_is_told_with_its_place(tmp_path: Path, text: str, mes
     assert found.startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"be_one": "auto"}),
+        ({"gpus": [1]}, {"be_one": "cuda:1"}),
+        ({"gpus": [0, 1]}, {"be_one": "cuda:0,1"}),
+        ({"replicas": 2}, {"be_one_1": "auto", "be_one_2": "auto"}),
+        ({"replicas": 2, "device": "cuda:0"}, {"be_one_1": "cuda:0", "be_one_2": "cuda:0"}),
+        ({"replicas": 2, "gpus": [3, 1], "device": "cuda"}, {"be_one_1": "cuda:3", "be_one_2": "cuda:1"}),
+        ({"replicas": 2, "gpus": [0, 1, 2, 3]}, {"be_one_1": "cuda:0,1", "be_one_2": "cuda:2,3"}),
+    ],
+)
+def test_replicas_are_ordinary_backends_and_gpus_are_dealt_out_in_order(
+    tmp_path: Path, changes: dict[str, Any], expected: dict[str, str]
+) -> None:
+    write(tmp_path, **changes)
+
+    backends = read_catalog(tmp_path).backends
+
+    assert {spec.id: spec.device for spec in backends.values()} == expected
+    assert {(spec.replicas, spec.gpus, spec.frontends[0].slug) for spec in backends.values()} == {
+        (1, (), "acme/chat")
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "message"),
+    [
+        ({"replicas": 0}, "replicas", "expected `int` >= 1"),
+        ({"gpus": [-1]}, "gpus[0]", "expected `int` >= 0"),
+        ({"gpus": [0, 0]}, "gpus", "names a GPU twice"),
+        ({"gpus": [0, 1], "device": "cpu"}, "gpus", "cannot go with `device: cpu`: leave `device` out"),
+        ({"gpus": [0, 1], "device": "cuda:0"}, "gpus", "cannot go with `device: cuda:0`: leave `device` out"),
+        ({"gpus": [0, 1, 2], "replicas": 2}, "gpus", "3 cannot be dealt out evenly to 2 replicas"),
+        ({"gpus": [0], "replicas": 2}, "gpus", "1 cannot be dealt out evenly to 2 replicas"),
+        (
+            {"gpus": [0, 1], "engine": "st_embed", "modality": "embedding"},
+            "gpus",
+            "engine `st_embed` computes on one GPU, not on 2: `replicas` can use several",
+        ),
+        (
+            {"device": "cuda:0,1", "engine": "st_embed", "modality": "embedding"},
+            "device",
+            "engine `st_embed`",
+        ),
+        (
+            {"gpus": [0, 1], "options": {"tensor_parallel_size": 4}},
+            "options.tensor_parallel_size",
+            "makes 4 GPUs, but the model has 2: name its `gpus`",
+        ),
+        (
+            {"options": {"max_num_seqs": 64}},
+            "options.max_num_seqs",
+            "is below limits.max_concurrency (256)",
+        ),
+    ],
+)
+def test_gpus_and_requests_that_do_not_go_together_are_told(
+    tmp_path: Path, changes: dict[str, Any], path: str, message: str
+) -> None:
+    write(tmp_path, **changes)
+
+    ((_, found_path, found_message, _),) = problems(tmp_path)
+
+    assert found_path == path
+    assert found_message.startswith(message)
+
+
+def test_id_of_a_replica_may_not_be_taken(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", replicas=2)
+    write(tmp_path, "a_2.yaml", frontends=["acme/other"])
+
+    assert problems(tmp_path) == [
+        ("a_2.yaml", "id", f"`be_a_2` is already taken by {tmp_path / 'a.yaml'}", None)
+    ]
+
+
 def test_missing_folder_is_a_problem(tmp_path: Path) -> None:
     assert problems(tmp_path / "none") == [("none", "", "cannot be read: No such file or directory", None)]
 

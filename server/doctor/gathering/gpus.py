@@ -1,11 +1,10 @@
 """NVIDIA cards: by the PCI bus, by the driver's library, by nvidia-smi. Absence of all three is no fault."""
 
-import ctypes
 import subprocess
 from pathlib import Path
 
 from server.doctor.facts import Gpu, GpuProcess, Gpus
-from server.engine_envs.flavour import DRIVER_LIBRARY, count_gpus
+from server.nvml import count_gpus, cuda_version
 
 TOOL_TIMEOUT_S = 20.0
 OUR_PROGRAM = "engines.runtime"
@@ -33,7 +32,7 @@ def look_at_gpus(tool: str = "nvidia-smi", pci: Path = _PCI, proc: Path = Path("
     return Gpus(
         num_cards=num_cards,
         num_driven=num_driven,
-        cuda_version=_cuda_version(),
+        cuda_version=cuda_version(),
         driver_version=rows[0][5] if rows else None,
         gpus=tuple(read_gpu(row) for row in rows),
         processes=tuple(read_process(row, proc) for row in processes),
@@ -75,17 +74,6 @@ def _count_cards(pci: Path) -> int:
         _read(card / "vendor") == _NVIDIA and _read(card / "class").startswith(_DISPLAY)
         for card in (pci.iterdir() if pci.is_dir() else ())
     )
-
-
-def _cuda_version() -> tuple[int, int] | None:
-    """The newest CUDA that the driver can run."""
-    try:
-        driver = ctypes.CDLL(DRIVER_LIBRARY)
-        version = ctypes.c_int(0)
-        failure = driver.nvmlInit_v2() or driver.nvmlSystemGetCudaDriverVersion_v2(ctypes.byref(version))
-    except (OSError, AttributeError):
-        return None
-    return None if failure else (version.value // 1000, version.value % 1000 // 10)
 
 
 def _is_ours(pid: int, proc: Path) -> bool:

@@ -1,6 +1,7 @@
 """Options become engine arguments with the defaults of the machine."""
 
-from engines.vllm_parts.options import Options, engine_arguments
+from engines.vllm_parts.arguments import engine_arguments
+from engines.vllm_parts.options import Options
 from tests.fakes.specs import make_spec
 
 
@@ -14,10 +15,10 @@ def test_cpu_has_its_own_defaults() -> None:
 
 
 def test_gpu_keeps_the_librarys_defaults() -> None:
-    arguments = engine_arguments(make_spec(), Options(), is_cpu=False)
+    arguments = engine_arguments(make_spec(), Options(kv_cache_memory_bytes=1), is_cpu=False)
 
     assert (arguments["dtype"], arguments["enforce_eager"]) == ("auto", False)
-    assert arguments["kv_cache_memory_bytes"] is None
+    assert arguments["kv_cache_memory_bytes"] == 1
     assert "distributed_executor_backend" not in arguments
 
 
@@ -34,7 +35,9 @@ def test_what_is_given_is_kept_on_a_cpu_too() -> None:
 
 
 def test_context_and_code_come_from_the_spec_and_the_house() -> None:
-    arguments = engine_arguments(make_spec(), Options(extra_engine_args={"block_size": 16}), is_cpu=False)
+    options = Options(kv_cache_memory_bytes=1, extra_engine_args={"block_size": 16})
+
+    arguments = engine_arguments(make_spec(), options, is_cpu=False)
 
     assert arguments["max_model_len"] == 4096
     assert arguments["trust_remote_code"] is False

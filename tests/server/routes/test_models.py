@@ -54,6 +54,7 @@ async def test_item_shows_limits_state_and_capabilities(client: httpx.AsyncClien
         },
         "licence": "none",
         "memory_estimate_bytes": 350,
+        "replicas": [{"backend_id": "be_a", "state": "ready", "health_status": "healthy"}],
         "state": "ready",
         "state_since": "2026-01-02T03:04:05Z",
         "state_detail": None,

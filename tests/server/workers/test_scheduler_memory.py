@@ -125,6 +125,19 @@ def test_a_measured_need_replaces_the_reckoned_one() -> None:
     assert scheduler.on_load(3, "be_c") == [StartWorker("be_c")]
 
 
+def test_a_look_from_before_the_model_was_there_shows_growth_only() -> None:
+    scheduler = make("be_a")
+    bring_up(scheduler, "be_a")
+
+    scheduler.on_measured(1, "be_a", {"cpu": 1 * GIB}, is_whole=False)
+    kept = scheduler.ledger.used_bytes("cpu")
+    scheduler.on_measured(1, "be_a", {"cpu": 5 * GIB}, is_whole=False)
+
+    assert kept == 4 * GIB
+    assert scheduler.ledger.used_bytes("cpu") == 5 * GIB
+    assert not scheduler.records["be_a"].is_measured
+
+
 def test_a_load_that_takes_more_than_its_grant_is_seen() -> None:
     scheduler = make("be_a", "be_c")
     scheduler.on_load(0, "be_a")
