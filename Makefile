@@ -10,6 +10,10 @@ HEARTH := $(BIN)/python -m server
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 LOCK := uv pip compile --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header -q
 
+LOCK_CUDA := uv pip compile --generate-hashes --python-platform x86_64-manylinux_2_31 --python-version 3.11 \
+	--no-emit-package docopt --no-emit-index-url --no-annotate --no-header -q
+ENGINE_PINS := engines/requirements
+
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -44,6 +48,9 @@ bench: $(DEV) ## Measure this server
 lock: ## Resolve the locked requirements again (needs uv)
 	echo 'setuptools>=80' | $(LOCK) pyproject.toml - -o requirements.lock
 	echo 'setuptools>=80' | $(LOCK) pyproject.toml - --extra dev -c requirements.lock -o requirements-dev.lock
+	sed -n 's/^\([a-z0-9-]*\)  #.*/^\1==/p' $(ENGINE_PINS)/cuda-differs.txt \
+		| grep -hvf - $(ENGINE_PINS)/cpu.txt $(ENGINE_PINS)/cpu-nodeps.txt \
+		| $(LOCK_CUDA) $(ENGINE_PINS)/cuda.in -c - -o $(ENGINE_PINS)/cuda.txt
 
 clean: ## Remove environments and caches; keys and data in .hearth stay
 	rm -rf $(VENV) .hearth/engines *.egg-info build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -55,7 +55,7 @@ class Worker:
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._trouble = asyncio.Event()
         self._meter = HostMeter()
-        self._residency = Residency(self._meter, self._tell, self._wait_idle)
+        self._residency = Residency(self._meter, self._tell, self._tell_stats, self._wait_idle)
         self._steps_seen = 0
         self._engine_moved_at = 0.0
 
@@ -106,6 +106,7 @@ class Worker:
         log_event("engine.loading", backend=spec.id, engine=spec.engine)
         self._engine = await load_engine(spec, self._report)
         await asyncio.to_thread(settle)
+        self._tell_stats(await self._meter.look())
         levels = self._engine.sleep_levels if isinstance(self._engine, Sleeper) else ()
         self._ready = Ready(PROTOCOL_VERSION, time.monotonic() - started, levels)
         log_event("engine.ready", backend=spec.id, load_s=round(self._ready.load_s, 2))
@@ -173,28 +174,25 @@ class Worker:
     async def _beat(self) -> None:
         """Every second, or at once when a request failed: is the engine alive, and how is it doing?"""
         while True:
-            stats = EngineStats()
-            if self._ready and self._engine:
-                if illness := await self._illness(self._engine):
-                    self._tell(Dying(illness))
-                    return self._finish(EXIT_ENGINE_DIED)
-                stats = self._engine.stats()
-            if stats.steps != self._steps_seen:
-                self._steps_seen, self._engine_moved_at = stats.steps, time.monotonic()
-            self._tell(
-                Stats(
-                    sum(connection.num_requests for connection in self._connections),
-                    max((c.oldest_idle_s(self._engine_moved_at) for c in self._connections), default=0.0),
-                    stats,
-                    await self._meter.read(),
-                )
-            )
+            if self._ready and self._engine and (illness := await self._illness(self._engine)):
+                self._tell(Dying(illness))
+                return self._finish(EXIT_ENGINE_DIED)
+            self._tell_stats(await self._meter.read())
             try:
                 async with asyncio.timeout(_STATS_EVERY_S):
                     await self._trouble.wait()
             except TimeoutError:
                 continue
             self._trouble.clear()
+
+    def _tell_stats(self, host_bytes: int) -> None:
+        """Also right before the worker says that it is ready, asleep or awake: what was told before is wrong then."""
+        stats = self._engine.stats() if self._engine else EngineStats()
+        if stats.steps != self._steps_seen:
+            self._steps_seen, self._engine_moved_at = stats.steps, time.monotonic()
+        num_requests = sum(connection.num_requests for connection in self._connections)
+        idle_s = max((c.oldest_idle_s(self._engine_moved_at) for c in self._connections), default=0.0)
+        self._tell(Stats(num_requests, idle_s, stats, host_bytes))
 
     async def _wait_idle(self) -> None:
         await asyncio.gather(*(connection.wait_idle() for connection in self._connections))

@@ -17,13 +17,21 @@ _MAX_ORDERS = 16  # a supervisor waits for an answer before it changes its mind
 
 
 class Residency:
-    """Owns the level at which the engine sleeps; 0 is hot. `wait_idle` returns when no request is in flight."""
+    """Owns the level at which the engine sleeps; 0 is hot. `wait_idle` returns when no request is in flight.
+
+    `tell_stats` is called with the bytes of host memory right before the answer to an order that was carried out.
+    """
 
     def __init__(
-        self, meter: HostMeter, tell: Callable[[FromWorker], None], wait_idle: Callable[[], Awaitable[None]]
+        self,
+        meter: HostMeter,
+        tell: Callable[[FromWorker], None],
+        tell_stats: Callable[[int], None],
+        wait_idle: Callable[[], Awaitable[None]],
     ) -> None:
         self._meter = meter
         self._tell = tell
+        self._tell_stats = tell_stats
         self._wait_idle = wait_idle
         self._orders: asyncio.Queue[Sleep | Wake] = asyncio.Queue(_MAX_ORDERS)
         self._level = 0
@@ -74,7 +82,9 @@ class Residency:
             await asyncio.to_thread(settle)
         self._level = frame.level
         took_s = time.monotonic() - started
-        freed_bytes = host_bytes - await self._meter.look()
+        kept_bytes = await self._meter.look()
+        self._tell_stats(kept_bytes)
+        freed_bytes = host_bytes - kept_bytes
         log_event("engine.asleep", level=frame.level, took_s=round(took_s, 3), freed_host_bytes=freed_bytes)
         return Asleep(frame.level, took_s, freed_bytes, device_bytes - _device_bytes(engine))
 
@@ -88,7 +98,7 @@ class Residency:
             await asyncio.to_thread(settle)
         self._level = 0
         took_s = time.monotonic() - started
-        await self._meter.look()
+        self._tell_stats(await self._meter.look())
         log_event("engine.awake", took_s=round(took_s, 3))
         return Awake(took_s)
 

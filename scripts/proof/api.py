@@ -39,9 +39,17 @@ class Answer:
         return found
 
 
-def call(server: Address, method: str, path: str, content: bytes | None = None, **headers: str) -> Answer:
+def call(
+    server: Address,
+    method: str,
+    path: str,
+    content: bytes | None = None,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    **headers: str,
+) -> Answer:
     """Headers are named with underscores. Raises Unanswered."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout_s)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         connection.request(method, path, content, {"Authorization": f"Bearer {server.key}"} | named)

@@ -29,7 +29,7 @@ licence: none
 context_window: 4096
 capabilities: {{tools: false}}
 limits: {{max_concurrency: 16}}
-options: {{token_delay_s: {token_delay_s}}}
+options: {{token_delay_s: {token_delay_s}, ballast_mib: {ballast_mib}}}
 """
 
 
@@ -112,12 +112,12 @@ class Site:
             "drain_grace_s": "0",
         } | settings
 
-    def add_backend(self, name: str, token_delay_s: float) -> None:
-        """A model whose answer is the prompt, word by word."""
+    def add_backend(self, name: str, token_delay_s: float, *, ballast_mib: int = 0) -> None:
+        """A model whose answer is the prompt, word by word, and which holds so much memory."""
         models = self.folder / "models"
         (models / "weights").mkdir(parents=True, exist_ok=True)
         (models / "weights/config.json").write_text("{}")
-        page = _BACKEND.format(name=name, token_delay_s=token_delay_s)
+        page = _BACKEND.format(name=name, token_delay_s=token_delay_s, ballast_mib=ballast_mib)
         (models / f"{name.replace('/', '_')}.yaml").write_text(page)
 
     def launch(self, **settings: str) -> None:

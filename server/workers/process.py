@@ -252,7 +252,6 @@ class WorkerProcess:
         elif isinstance(frame, Progress):
             listener.on_progress(self, frame)
         elif isinstance(frame, Ready):
-            self.stats = None  # they are of a model that was not there yet
             self.load_s, self.ready_at = frame.load_s, self.heard_at
             self.sleep_levels = frame.sleep_levels
             listener.on_ready(self, frame)
@@ -264,7 +263,6 @@ class WorkerProcess:
             self._on_residency(frame)
 
     def _on_residency(self, frame: ResidencyFrame) -> None:
-        self.stats = None  # they are from before
         if isinstance(frame, ResidencyFailed) and frame.is_fatal:
             self._last_words.lost_residency = frame.message
         if self._residency is not None:
@@ -279,7 +277,9 @@ class WorkerProcess:
         pause_s = min(timeouts.heartbeat_s, timeouts.load_heartbeat_s) / CHECKS_PER_HEARTBEAT
         while self._num_silent_checks * pause_s <= self._longest_silence_s:
             await asyncio.sleep(pause_s)
-            if self.channel is not None:
+            if (
+                self.channel is not None and not self._stop_requested.is_set()
+            ):  # one that closes does not beat
                 self._num_silent_checks += 1
         self.stop(f"no sign of life for {self._longest_silence_s:g} s")
 

@@ -27,14 +27,13 @@ class TinyCheckout:
             shutil.copyfile(ROOT / name, self.root / name)
         (self.root / "model_configs").mkdir()
         (self.root / "model_configs/README").write_text("models\n")
-        make_wheel(self.wheels, ENGINE_PACKAGE)
+        engine = make_wheel(self.wheels, ENGINE_PACKAGE)
         api = make_wheel(self.wheels, API_PACKAGE)
         requirements = self.root / "engines/requirements"
-        (requirements / "cuda.txt").write_text(f"{ENGINE_PACKAGE}=={_VERSION}\n")
+        (requirements / "cuda.txt").write_text(_locked(ENGINE_PACKAGE, engine))
         (requirements / "imports.txt").write_text(f"import {ENGINE_PACKAGE}\n")
         (requirements / "built.txt").write_text("# nothing\n")
-        digest = hashlib.sha256(api.read_bytes()).hexdigest()
-        (self.root / "requirements.lock").write_text(f"{API_PACKAGE}=={_VERSION} --hash=sha256:{digest}\n")
+        (self.root / "requirements.lock").write_text(_locked(API_PACKAGE, api))
 
     def environment(self, **settings: str) -> dict[str, str]:
         """For child processes: pip finds these wheels only, and the command line its own libraries."""
@@ -58,6 +57,10 @@ def make_wheel(folder: Path, name: str) -> Path:
         for path, content in (files | {f"{info}/RECORD": f"{record}{info}/RECORD,,\n".encode()}).items():
             archive.writestr(path, content)
     return wheel
+
+
+def _locked(name: str, wheel: Path) -> str:
+    return f"{name}=={_VERSION} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 def _digest(content: bytes) -> str:

@@ -14,11 +14,10 @@ from server import __version__
 from server.engine_envs.bundle.parts import Part, PartWriter
 from server.engine_envs.bundle.target import Target
 from server.engine_envs.install import Command, Reporter, Runner
-from server.engine_envs.requirements import digest_of, pip_sets, requirement_files
+from server.engine_envs.requirements import BUILT_FILE, digest_of, pip_sets, requirement_files
 
 FORMAT = 1
 API_LOCK = "requirements.lock"
-BUILT_FILE = "built.txt"
 _INSTALLER = Path(__file__).with_name("installer.py")
 _START = """#!/bin/sh
 # Installs Hearth from this folder, without a network: sh install.sh FOLDER

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engines.contract.errors import ErrorCode
-from engines.contract.frames import Asleep, Awake, Ready, ResidencyFailed, Sleep, Wake
+from engines.contract.frames import Asleep, Awake, Ready, ResidencyFailed, Sleep, Stats, Wake
 from engines.runtime.host_memory import group_bytes
 from engines.runtime.loop import EXIT_RESIDENCY_FAILED
 from tests.engines.running_worker import Peer, RunningWorker, chat, running
@@ -74,6 +74,25 @@ async def test_health_beats_go_on_while_asleep_and_tell_the_memory(tmp_path: Pat
         stats = await peer.next_stats()
 
         assert abs(stats.host_bytes - group_bytes(worker.process.pid)) < SLACK
+
+
+async def test_the_last_stats_before_an_answer_are_of_the_state_that_it_tells(tmp_path: Path) -> None:
+    """A reader who takes the newest figures it has at that moment is not misled."""
+    told = []
+    async with sleeper(tmp_path) as (_, peer):
+        told.append(last_host_bytes(peer))
+        for order in (Sleep(2), Wake()):
+            peer.send(order)
+            await peer.next_residency()
+            told.append(last_host_bytes(peer))
+
+    ready, asleep, awake = told
+    assert abs(ready - asleep - BALLAST * MIB) < SLACK
+    assert abs(ready - awake) < SLACK
+
+
+def last_host_bytes(peer: Peer) -> int:
+    return next(frame.host_bytes for frame in reversed(peer.others) if isinstance(frame, Stats))
 
 
 async def test_requests_are_refused_from_the_order_to_sleep_until_awake(tmp_path: Path) -> None:

@@ -177,12 +177,25 @@ def test_package_that_cannot_be_had_is_named_and_no_bundle_made(
     checkout: TinyCheckout, tmp_path: Path
 ) -> None:
     other = TinyCheckout(tmp_path / "other")
-    (other.root / "engines/requirements/cuda.txt").write_text("hearth_no_such_package==1\n")
+    line = f"hearth_no_such_package==1 --hash=sha256:{'0' * 64}\n"
+    (other.root / "engines/requirements/cuda.txt").write_text(line)
 
     result = bundle(other, tmp_path / "bundle")
 
     assert result.returncode == 1
     assert "hearth_no_such_package" in result.stderr
+    assert not (tmp_path / "bundle/manifest.json").exists()
+
+
+def test_wheel_that_is_not_the_locked_one_is_refused(checkout: TinyCheckout, tmp_path: Path) -> None:
+    other = TinyCheckout(tmp_path / "other")
+    lock = other.root / "engines/requirements/cuda.txt"
+    lock.write_text(f"{lock.read_text().partition(':')[0]}:{'0' * 64}\n")
+
+    result = bundle(other, tmp_path / "bundle")
+
+    assert result.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in result.stdout + result.stderr
     assert not (tmp_path / "bundle/manifest.json").exists()
 
 

@@ -53,7 +53,7 @@ class Heard:
 def requirements(tmp_path: Path) -> Path:
     folder = tmp_path / "requirements"
     folder.mkdir()
-    for name in ("cpu.txt", "cpu-nodeps.txt", "cuda.txt"):
+    for name in ("cpu.txt", "cpu-nodeps.txt", "cuda.txt", "built.txt"):
         (folder / name).write_text(f"{name}-package==1\n")
     (folder / "imports.txt").write_text("# what for\nimport json  # why\nfind xml\n")
     return folder
@@ -163,13 +163,17 @@ def test_second_installation_at_the_same_time_is_refused(environment: EngineEnvi
     assert runner.commands == []
 
 
-def test_cuda_needs_one_list_of_packages(tmp_path: Path, requirements: Path) -> None:
+def test_cuda_is_installed_from_its_lock_alone(tmp_path: Path, requirements: Path) -> None:
     environment = EngineEnvironment("cuda", tmp_path, requirements)
 
     steps = plan(environment, environment.wanted())
 
-    assert [step.alternatives[0][-1] for step in steps[1:2]] == [str(requirements / "cuda.txt")]
-    assert len(steps) == 3
+    commands = [" ".join(step.alternatives[0]) for step in steps[1:3]]
+    assert [command.partition(" off ")[2] for command in commands] == [
+        f"--no-deps --require-hashes -r {requirements / 'cuda.txt'}",
+        f"--no-deps -r {requirements / 'built.txt'}",
+    ]
+    assert len(steps) == 4
 
 
 def test_requirement_files_of_the_repository_exist() -> None:

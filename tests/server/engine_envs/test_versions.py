@@ -18,7 +18,7 @@ from tests.server.engine_envs.test_install import FakeRunner, FakeSettings, Hear
 def environment(tmp_path: Path) -> EngineEnvironment:
     folder = tmp_path / "requirements"
     folder.mkdir()
-    for name in ("cpu.txt", "cpu-nodeps.txt", "cuda.txt", "imports.txt"):
+    for name in ("cpu.txt", "cpu-nodeps.txt", "cuda.txt", "built.txt", "imports.txt"):
         (folder / name).touch()
     return EngineEnvironment("cpu", tmp_path / "engines", folder)
 

@@ -284,6 +284,18 @@ async def test_worker_that_never_listens_is_killed(tmp_path: Path) -> None:
         assert await running.exit() == ("did not listen within 0.3 s", False)
 
 
+async def test_worker_that_closes_is_not_called_silent(tmp_path: Path) -> None:
+    """vLLM takes seconds to close on a busy machine, and meanwhile nothing beats."""
+    script, timeouts = (
+        Script(ignore_shutdown=True, mute_after_ready=True),
+        Timeouts(heartbeat_s=0.3, shutdown_s=1),
+    )
+    async with run_worker(tmp_path, script, timeouts=timeouts) as running:
+        running.worker.stop()
+
+        assert await running.exit() == (None, False)
+
+
 async def test_worker_that_ignores_the_shutdown_is_killed_in_the_end(tmp_path: Path) -> None:
     timeouts = Timeouts(shutdown_s=0.3)
     async with run_worker(tmp_path, Script(ignore_shutdown=True), timeouts=timeouts) as running:

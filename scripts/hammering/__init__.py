@@ -1,0 +1,1 @@
+"""More models than memory under random requests: what is asked, what is watched from outside, what is judged."""
