@@ -17,10 +17,8 @@ from typing import Any
 import msgspec
 
 from engines.contract.errors import EngineError
-from engines.contract.frames import Asleep, Awake, Progress, Ready
 from engines.contract.spec import BackendSpec
 from engines.contract.types import Priority
-from server.telemetry import log_event
 from server.workers.actions import (
     Action,
     Grant,
@@ -34,13 +32,12 @@ from server.workers.actions import (
 )
 from server.workers.alarm import Alarm
 from server.workers.backoff import RestartPolicy
-from server.workers.channel import Channel, ResidencyFrame
-from server.workers.ending import name_them, wait_for_survivors
+from server.workers.channel import Channel
 from server.workers.feed import Feed
 from server.workers.gpu_memory import ByGroup
 from server.workers.health import BackendHealth, Outcome, check, health_of
 from server.workers.ledger import NO_BOUNDS, Memory, Need
-from server.workers.measuring import Meter, freed_bytes
+from server.workers.measuring import Meter
 from server.workers.occupancy import Occupancy, occupancy
 from server.workers.planning import Plan, plan
 from server.workers.process import LaunchPlan, Timeouts, WorkerProcess
@@ -50,14 +47,9 @@ from server.workers.scheduler import Scheduler
 from server.workers.status import BackendStatus, Change, DeviceStatus, StateChange, WorkerState
 from server.workers.swaps import Accept, Swaps
 from server.workers.views import backend_status, device_statuses
+from server.workers.worker_events import WorkerEvents
 
 MEASURE_EVERY_S = 1.0
-PHASE_STATES = {
-    "importing": WorkerState.STARTING,
-    "loading": WorkerState.LOADING,
-    "compiling": WorkerState.LOADING,
-    "warming": WorkerState.WARMING,
-}
 
 
 class Supervisor:
@@ -86,7 +78,6 @@ class Supervisor:
         )
         self._read_free = read_free
         self._on_peak = on_peak
-        self._on_load = on_load
         self.feed = Feed(self._states)
         self._plan_launch = plan_launch
         self._timeouts = timeouts or Timeouts()
@@ -96,8 +87,10 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm = Alarm(self._tick)
         self._meter = Meter(read_gpus)
-        self._watches: set[asyncio.Task[None]] = set()
         self._swaps = Swaps(self._scheduler, self._workers, self._apply, self._spawn, self._time)
+        self._events = WorkerEvents(
+            self._scheduler, self._workers, self._swaps, self.feed, apply=self._apply, on_load=on_load
+        )
         self.is_running = False
 
     async def __aenter__(self) -> "Supervisor":
@@ -115,7 +108,7 @@ class Supervisor:
             worker.stop()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        ending = {self._measuring, *self._watches}
+        ending = {self._measuring, *self._events.watches}
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
@@ -222,60 +215,6 @@ class Supervisor:
             return Outcome("not_ready")
         return await check(worker, limit_s)
 
-    def on_progress(self, worker: WorkerProcess, frame: Progress) -> None:
-        log_event("worker.progress", backend=worker.backend_id, phase=frame.phase, detail=frame.detail)
-        state = PHASE_STATES[frame.phase]
-        self._scheduler.on_progress(time.monotonic(), worker.backend_id, state, frame.detail)
-        self.feed.tell()
-
-    def on_ready(self, worker: WorkerProcess, frame: Ready) -> None:
-        log_event("worker.ready", backend=worker.backend_id, load_s=round(frame.load_s, 1))
-        self._on_load(worker.spec, frame.load_s)
-        now, backend_id = time.monotonic(), worker.backend_id
-        self._apply(self._scheduler.on_ready(now, backend_id, frame.load_s, frame.sleep_levels))
-
-    def on_residency(self, worker: WorkerProcess, frame: ResidencyFrame) -> None:
-        """The worker has fallen asleep, is awake, or did neither."""
-        now, backend_id = time.monotonic(), worker.backend_id
-        if isinstance(frame, Asleep):
-            log_event(
-                "worker.asleep", backend=backend_id, level=frame.level, duration_s=round(frame.took_s, 3)
-            )
-            self._apply(
-                self._scheduler.on_asleep(
-                    now, backend_id, freed_bytes(frame, self._scheduler.records[backend_id].devices)
-                )
-            )
-        elif isinstance(frame, Awake):
-            log_event("worker.awake", backend=backend_id, duration_s=round(frame.took_s, 3))
-            self._apply(self._scheduler.on_awake(now, backend_id, frame.took_s))
-        elif not frame.is_fatal:  # else the worker ends, which is told by `on_exit`
-            log_event("worker.sleepless", backend=backend_id, reason=frame.message)
-            self._apply(self._scheduler.on_sleep_refused(now, backend_id, frame.message))
-
-    def on_hang_up(self, worker: WorkerProcess) -> None:
-        self._scheduler.on_hang_up(worker.backend_id)
-
-    def on_survivors(self, worker: WorkerProcess, survivors: Mapping[int, str]) -> None:
-        """What they hold stays in the ledger until they are gone."""
-        if worker.pid is None:
-            return
-        self._scheduler.on_survivors(worker.backend_id, worker.pid, name_them(survivors))
-        watch = self._await_survivors(worker.pid)
-        self._watches.add(asyncio.create_task(watch, name=f"survivors of {worker.backend_id}"))
-
-    async def _await_survivors(self, group_id: int) -> None:
-        await wait_for_survivors(group_id, MEASURE_EVERY_S)
-        self._apply(self._scheduler.on_survivors_gone(time.monotonic(), group_id))
-
-    def on_exit(self, worker: WorkerProcess, error: str | None, permanent: bool) -> None:
-        del self._workers[worker.backend_id]
-        now, told = time.monotonic(), worker.told_error
-        self._apply(
-            self._scheduler.on_exit(now, worker.backend_id, error, permanent=permanent, told_error=told)
-        )
-        self._swaps.note_exit(worker)
-
     def _apply(self, actions: list[Action]) -> None:
         pending = deque(actions)
         while pending:
@@ -312,10 +251,10 @@ class Supervisor:
             plan = self._plan_launch(spec)
         except EngineError as error:
             return self._scheduler.on_exit(time.monotonic(), backend_id, error.message, permanent=True)
-        worker = WorkerProcess(spec, plan, self._timeouts, residency=self)
+        worker = WorkerProcess(spec, plan, self._timeouts, residency=self._events)
         worker.backend_id = backend_id
         self._workers[backend_id] = worker
-        self._spawn(worker.run(self), f"worker {backend_id}")
+        self._spawn(worker.run(self._events), f"worker {backend_id}")
         return []
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
