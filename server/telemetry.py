@@ -136,6 +136,19 @@ class Metrics:
             "1 if the backend is given up after repeated failures",
             "backend_id",
         )
+        self._states = self._gauge(
+            "hearth_backend_state", "1 for the state that the backend is in", "backend_id", "state"
+        )
+        self._last_states: dict[str, str] = {}
+        self._waiting = self._gauge(
+            "hearth_backend_waiting_requests", "Requests waiting for the backend", "backend_id"
+        )
+        self._load_seconds = self._gauge(
+            "hearth_backend_load_seconds", "What the last load took", "backend_id"
+        )
+        self._wake_seconds = self._gauge(
+            "hearth_backend_wake_seconds", "What the last wake took", "backend_id"
+        )
         self._restarts = self._counter("hearth_worker_restarts_total", "Workers started again", "backend_id")
         self._seen: dict[tuple[Counter, *tuple[str, ...]], int] = {}
         self._sizes = self._gauge("hearth_backend_memory_bytes", "Memory held by the backend", "backend_id")
@@ -186,11 +199,21 @@ class Metrics:
         in_flight: int,
         is_given_up: bool,
         restarts: int,
+        state: str,
+        waiting: int = 0,
+        load_s: float | None = None,
+        wake_s: float | None = None,
         size_bytes: int = 0,
         evictions: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         """How a backend is now; `restarts` and `evictions` (by cause) are numbers since the server's start."""
         backend_id = _bounded(backend_id, self._backends)
+        self._set_state(backend_id, state)
+        self._waiting.labels(backend_id).set(waiting)
+        if load_s is not None:
+            self._load_seconds.labels(backend_id).set(load_s)
+        if wake_s is not None:
+            self._wake_seconds.labels(backend_id).set(wake_s)
         self._health.labels(backend_id).set(is_healthy)
         self._in_flight.labels(backend_id).set(in_flight)
         self._breaker.labels(backend_id).set(is_given_up)
@@ -198,6 +221,13 @@ class Metrics:
         self._sizes.labels(backend_id).set(size_bytes)
         for cause, number in evictions.items():
             self._count_up(self._evictions, number, backend_id, cause)
+
+    def _set_state(self, backend_id: str, state: str) -> None:
+        before = self._last_states.get(backend_id)
+        if before is not None:
+            self._states.labels(backend_id, before).set(0)
+        self._states.labels(backend_id, state).set(1)
+        self._last_states[backend_id] = state
 
     def set_device(self, device: str, *, budget_bytes: int, used_bytes: int) -> None:
         self._budgets.labels(device).set(budget_bytes)

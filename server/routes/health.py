@@ -49,6 +49,10 @@ async def metrics(request: Request) -> Response:
             in_flight=status.in_flight,
             is_given_up=status.state == "failed",
             restarts=status.restarts,
+            state=status.state,
+            waiting=status.waiting,
+            load_s=status.load_s,
+            wake_s=status.wake_s,
             size_bytes=status.device_bytes or status.rss_bytes or 0,
             evictions=status.evictions,
         )

@@ -88,7 +88,7 @@ def test_documented_metric_names_are_all_there() -> None:
     )
     metrics.count_tokens("fake/echo", Usage(3, 5))
     metrics.observe_first_token("fake/echo", 0.05)
-    metrics.set_backend("be_echo", is_healthy=True, in_flight=2, is_given_up=False, restarts=1)
+    metrics.set_backend("be_echo", is_healthy=True, in_flight=2, is_given_up=False, restarts=1, state="ready")
     metrics.count_disconnect()
 
     text = metrics.render().decode()
@@ -144,6 +144,22 @@ def test_restarts_are_counted_once_however_often_they_are_read() -> None:
     metrics = Metrics(backends=["be_echo"])
 
     for restarts in (0, 2, 2, 3):
-        metrics.set_backend("be_echo", is_healthy=True, in_flight=0, is_given_up=False, restarts=restarts)
+        metrics.set_backend(
+            "be_echo", is_healthy=True, in_flight=0, is_given_up=False, restarts=restarts, state="ready"
+        )
 
     assert 'hearth_worker_restarts_total{backend_id="be_echo"} 3.0' in metrics.render().decode()
+
+
+def test_a_backend_is_in_one_state_at_a_time() -> None:
+    metrics = Metrics(backends=["be_echo"])
+
+    for state in ("ready", "asleep"):
+        metrics.set_backend(
+            "be_echo", is_healthy=True, in_flight=0, is_given_up=False, restarts=0, state=state, wake_s=0.5
+        )
+
+    text = metrics.render().decode()
+    assert 'hearth_backend_state{backend_id="be_echo",state="ready"} 0.0' in text
+    assert 'hearth_backend_state{backend_id="be_echo",state="asleep"} 1.0' in text
+    assert 'hearth_backend_wake_seconds{backend_id="be_echo"} 0.5' in text
