@@ -1,5 +1,6 @@
 """Real servers for end-to-end tests: `hearth serve` in a process of its own, workers and all."""
 
+import json
 import os
 import re
 import signal
@@ -122,9 +123,15 @@ weights: weights
 licence: none
 context_window: 4096
 capabilities: {{tools: false}}
-limits: {{max_concurrency: 128, load_timeout_s: {load_timeout_s}}}
+limits: {limits}
 options: {options}
 """
+
+
+def fake_backend(name: str, options: str, **limits: float) -> str:
+    """The text of a model file for the fake engine."""
+    told = json.dumps({"max_concurrency": 128, "load_timeout_s": 60} | limits)
+    return FAKE_BACKEND.format(name=name, options=options, limits=told)
 
 
 @contextmanager
@@ -144,9 +151,7 @@ def start_fakes(
     (models_dir / "weights").mkdir(parents=True, exist_ok=True)
     (models_dir / "weights/config.json").write_text("{}")
     for name, options in backends.items():
-        (models_dir / f"{name}.yaml").write_text(
-            FAKE_BACKEND.format(name=name, options=options, load_timeout_s=load_timeout_s)
-        )
+        (models_dir / f"{name}.yaml").write_text(fake_backend(name, options, load_timeout_s=load_timeout_s))
     chosen = {"models_dir": str(models_dir), "engines_python": sys.executable} | settings
     return start(folder / "data", folder / "server.log", **chosen)
 

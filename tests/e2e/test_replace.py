@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import FAKE_BACKEND, ROOT, RunningServer, StartServer
+from tests.e2e.conftest import ROOT, RunningServer, StartServer, fake_backend
 
 WEIGHTS_BYTES = 500 * 1024**2
 BUDGET_BYTES = 1400 * 1024**2  # of three workers with 500 MiB each beside what a process takes, two fit
@@ -30,9 +30,7 @@ BROKEN = (
 
 
 def write(server: RunningServer, name: str, options: str, **limits: float) -> None:
-    text = FAKE_BACKEND.format(name=name, options=options)
-    if limits:
-        text = text.replace("{max_concurrency: 128}", json.dumps({"max_concurrency": 128} | limits))
+    text = fake_backend(name, options, **limits)
     (server.data_dir.parent / f"models/{name}.yaml").write_text(text)
 
 
