@@ -7,7 +7,7 @@ import pytest
 
 from engines.contract.embed import EmbedRequest
 from engines.contract.errors import ErrorCode
-from engines.contract.image import ImageRequest, Picture
+from engines.contract.image import ImageRequest
 from tests.engines.conftest import engines_python
 from tests.engines.images import image_spec, make_pipeline
 from tests.engines.running_worker import RunningWorker, running
@@ -27,10 +27,6 @@ def leave(worker: RunningWorker, room_bytes: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 
 
-def num_failures(worker: RunningWorker) -> int:
-    return worker.log.read_text().count("device.failed fault='no memory'")
-
-
 async def test_a_picture_that_is_too_large_fails_alone(tmp_path: Path) -> None:
     spec = image_spec(make_pipeline(tmp_path / "tiny"), sizes=["32x32", "1024x1024"])
     async with running(tmp_path, spec, engines_python()) as (worker, peer):
@@ -42,19 +38,6 @@ async def test_a_picture_that_is_too_large_fails_alone(tmp_path: Path) -> None:
         assert (large.failure.code, large.failure.message) == (ErrorCode.BACKEND_ERROR, NO_MEMORY)
         assert small.usage
         assert worker.process.poll() is None
-
-
-async def test_pictures_that_do_not_fit_together_are_drawn_apart(tmp_path: Path) -> None:
-    spec = image_spec(make_pipeline(tmp_path / "tiny"), sizes=["32x32", "512x512"])
-    async with running(tmp_path, spec, engines_python()) as (worker, peer):
-        await peer.ask(ImageRequest("a", width=512, height=512, steps=1))
-        leave(worker, 48 * MIB)
-
-        answer = await peer.ask(ImageRequest("a", n=4, width=512, height=512, steps=1))
-
-        assert answer.usage
-        assert sum(isinstance(event, Picture) for event in answer.events) == 4
-        assert num_failures(worker) > 0
 
 
 async def test_texts_that_are_too_many_fail_alone(tmp_path: Path) -> None:
