@@ -29,7 +29,7 @@ from tests.engines.text_models import embed_spec, rerank_spec
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="module")]
 _log = logging.getLogger(__name__)
 
-NUM_CYCLES = 20
+NUM_CYCLES = 10
 GROWTH_MIB = 16  # what a process may gain in all cycles together; one model left behind would be 100
 NOISE_MIB = 16
 
