@@ -81,6 +81,7 @@ class Moves:
             record.granted[device] = max(need, held)
             self._ledger.grant(device, record.spec.id, record.granted[device])
         record.is_warned = False
+        record.load_peaks.clear()
         record.load_deadline = now + record.spec.limits.load_timeout_s
         record.is_doomed = False
         if record.state is WorkerState.ASLEEP:

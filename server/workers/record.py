@@ -54,6 +54,7 @@ class Record:
         self.is_warned = False  # holds so much more than that that it is to be restarted when idle
         self.weights_bytes = weights_bytes
         self.is_measured = False
+        self.load_peaks: dict[str, int] = {}  # what it was seen to hold while it came up the last time
         self.queued_at: float | None = None  # since when it waits for its turn to load or to wake
         self.is_held_up = False  # queued, and waits for another load or for memory, not for a time
         self.sleep_levels: tuple[int, ...] = ()  # that its worker offers

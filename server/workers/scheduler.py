@@ -162,7 +162,7 @@ class Scheduler:
     def on_measured(
         self, now: float, backend_id: str, sizes: Mapping[str, int], *, is_whole: bool = True
     ) -> list[Action]:
-        """The worker was seen to hold so much of each device. What a ready one holds is what it will need.
+        """The worker was seen to hold so much of each device. The most that it held is what it will need.
 
         Unless it `is_whole`, a look from before the model was all there, it can only show that more is held.
         """
@@ -173,12 +173,10 @@ class Scheduler:
             is_more = size_bytes > self.ledger.held_bytes(device, backend_id)
             if is_more or (is_whole and not record.is_granted):
                 self.ledger.measure(device, backend_id, size_bytes)
+            if record.state.is_coming_up:
+                record.load_peaks[device] = max(size_bytes, record.load_peaks.get(device, 0))
         if is_whole and record.state is WorkerState.READY:
-            before = record.needs if record.is_measured else {}
-            for device, size_bytes in sizes.items():
-                need = min(size_bytes, self.ledger.budgets.get(device, size_bytes))  # a leak is not a need
-                record.needs[device] = max(need, before.get(device, 0))
-            record.is_measured = True
+            self._learn(record, sizes)
         return self._moves.relieve(now) + self._moves.load_queued(now)
 
     def on_free(self, now: float, free: Mapping[str, int]) -> list[Action]:
@@ -282,6 +280,14 @@ class Scheduler:
         if self._moves.look_again_at is not None:
             times.append(self._moves.look_again_at)
         return min(times, default=None)
+
+    def _learn(self, record: Record, sizes: Mapping[str, int]) -> None:
+        """The next load needs the most that was seen, while it came up or since."""
+        before = record.needs if record.is_measured else {}
+        for device, size_bytes in sizes.items():
+            most = max(size_bytes, record.load_peaks.get(device, 0), before.get(device, 0))
+            record.needs[device] = min(most, self.ledger.budgets.get(device, most))  # a leak is not a need
+        record.is_measured = True
 
     def _record(self, spec: BackendSpec, need: Need, now: float) -> Record:
         return Record(

@@ -138,6 +138,18 @@ def test_a_look_from_before_the_model_was_there_shows_growth_only() -> None:
     assert not scheduler.records["be_a"].is_measured
 
 
+def test_what_a_load_held_at_its_peak_is_what_the_next_one_needs() -> None:
+    scheduler = make("be_a")
+    scheduler.on_load(0, "be_a")
+    scheduler.on_measured(1, "be_a", {"cpu": 5 * GIB})
+    scheduler.on_ready(2, "be_a", 5.0)
+
+    scheduler.on_measured(3, "be_a", {"cpu": 3 * GIB})
+
+    assert scheduler.ledger.used_bytes("cpu") == 3 * GIB
+    assert scheduler.records["be_a"].need_bytes == 5 * GIB
+
+
 def test_a_load_that_takes_more_than_its_grant_is_seen() -> None:
     scheduler = make("be_a", "be_c")
     scheduler.on_load(0, "be_a")
