@@ -54,7 +54,7 @@ MODELS = (
     ),
     Model(
         "image", "diffusers_image", "image", "images/generate",
-        {"prompt": "a red circle", "seed": 7, "num_inference_steps": 1}, {},
+        {"prompt": "a red circle", "seed": 7}, {"options": {"sizes": ["32x32"], "steps": 4}},
     ),
 )  # fmt: skip
 
@@ -74,13 +74,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--only", choices=[model.kind for model in MODELS], nargs="+", help="publishes nothing"
+    )
     options = parser.parse_args()
     python = Path(os.environ.get("HEARTH_ENGINES_PYTHON", ".hearth/engines/cpu/bin/python")).absolute()
     FOLDER.mkdir(parents=True, exist_ok=True)
     samples: dict[str, list[Sample]] = {}
-    for model in MODELS:
+    for model in [model for model in MODELS if model.kind in (options.only or model.kind)]:
         samples[model.kind] = measure(model, python, options.rounds)
         print(row(model, samples[model.kind]), flush=True)
+    if options.only:
+        return
     text = section(samples, options.rounds)
     print(text)
     PAGE.write_text(report.insert(PAGE.read_text(), text, "ladder"))
