@@ -167,9 +167,9 @@ async def test_small_request_does_not_wait_for_a_large_one(peer: Peer) -> None:
 
 
 async def test_cancelled_request_is_computed_no_further(peer: Peer) -> None:
+    before = (await peer.next_stats()).engine
     large = peer.start(EmbedRequest(("a" * 29,) * 2048), Priority.BATCH)
     await large.next()
-    before = (await peer.next_stats()).engine
 
     large.cancel()
     assert (await large.answer()).failure.message == "cancelled"
