@@ -98,7 +98,7 @@ def put_to_sleep(hub: Services, *specs: BackendSpec) -> None:
     if not any([hub.supervisor.sleep(spec.id) for spec in specs]):
         raise ServiceError(
             ErrorCode.CONFLICT,
-            f"{specs[0].id} is not ready, or cannot sleep: its engine frees nothing by it,"
+            f"{specs[0].id} is not ready, or cannot sleep: it would free next to nothing,"
             " its file says `sleep_for: 0`, or sleeping models hold all that they may",
         )
 
