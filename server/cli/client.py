@@ -1,7 +1,7 @@
 """Talks to the running server as any client does: HTTP and a key. Knows no part of the server from inside."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, NamedTuple
 
@@ -108,3 +108,17 @@ def problem_of(response: httpx.Response, address: str) -> str:
 
 def _stranger(response: httpx.Response, address: str) -> str:
     return f"what answers at {address} is not a Hearth server (status {response.status_code})"
+
+
+def events(client: httpx.Client, name: str) -> Iterator[Mapping[str, Any]]:
+    """What `GET /v1/events` tells under this name, as it comes. Ends the command when the server refuses."""
+    with client.stream("GET", "/v1/events") as response:
+        if not response.is_success:
+            response.read()
+            fail(problem_of(response, str(client.base_url)))
+        event = ""
+        for line in response.iter_lines():
+            if line.startswith("event: "):
+                event = line.removeprefix("event: ")
+            elif line.startswith("data: ") and event == name:
+                yield json.loads(line.removeprefix("data: "))

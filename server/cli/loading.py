@@ -1,17 +1,15 @@
 """`hearth load`: has a model loaded and tells how it goes until it is ready or has failed."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from server.cli.client import ApiKey, call, connect, problem_of
+from server.cli.client import ApiKey, call, connect, events
 from server.cli.naming import Name, find_backends, title
 from server.cli.replacing import replace_backends
 from server.cli.terminal import AsJson, error_console, fail, gibibytes, length, print_json
@@ -75,25 +73,11 @@ def follow(names: Mapping[str, str], api_key: str | None) -> None:
     """Until all of these backends are ready. Ends the command when one fails, or at Ctrl-C."""
     try:
         with shown_progress(error_console()) as progress, connect(api_key, SILENCE_S) as client:
-            given_up = _follow(names, state_changes(client), progress)
+            given_up = _follow(names, events(client, _EVENT), progress)
         if given_up is not None:
             fail(_why(names[given_up], call("GET", f"/v1/backends/{given_up}", api_key)))
     except KeyboardInterrupt:
         fail("it goes on loading; `hearth ps` shows how, `hearth stop` ends it", status=INTERRUPTED_STATUS)
-
-
-def state_changes(client: httpx.Client) -> Iterator[Change]:
-    """First the state of every backend as it is, then every change. Ends the command when the server refuses."""
-    with client.stream("GET", "/v1/events") as response:
-        if not response.is_success:
-            response.read()
-            fail(problem_of(response, str(client.base_url)))
-        event = ""
-        for line in response.iter_lines():
-            if line.startswith("event: "):
-                event = line.removeprefix("event: ")
-            elif line.startswith("data: ") and event == _EVENT:
-                yield json.loads(line.removeprefix("data: "))
 
 
 def _follow(names: Mapping[str, str], changes: Iterator[Change], progress: "LoadProgress") -> str | None:

@@ -1,13 +1,12 @@
 """`hearth load --replace`: has a backend replaced by what its file says now, and tells how that goes."""
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
 
-from server.cli.client import connect, data_of, problem_of
+from server.cli.client import connect, data_of, events
 from server.cli.terminal import fail, print_json
 
 SILENCE_S = 60.0  # the server pings every 15
@@ -44,26 +43,13 @@ def _follow(
     client: httpx.Client, backend_id: str, number: int, ends: frozenset[str], say: Callable[[Status], None]
 ) -> Status:
     """The status of this replacement once it is in one of `ends`. Ends the command if the server ends before."""
-    with client.stream("GET", "/v1/events") as response:
-        if not response.is_success:
-            response.read()
-            fail(problem_of(response, str(client.base_url)))
-        for status in _statuses(response.iter_lines()):
-            if (status["backend_id"], status["number"]) != (backend_id, number):
-                continue
-            say(status)
-            if status["state"] in ends:
-                return status
+    for status in events(client, EVENT):
+        if (status["backend_id"], status["number"]) != (backend_id, number):
+            continue
+        say(status)
+        if status["state"] in ends:
+            return status
     fail(f"{backend_id}: the server ended before the new version served")
-
-
-def _statuses(lines: Iterator[str]) -> Iterator[Status]:
-    event = ""
-    for line in lines:
-        if line.startswith("event: "):
-            event = line.removeprefix("event: ")
-        elif line.startswith("data: ") and event == EVENT:
-            yield json.loads(line.removeprefix("data: "))
 
 
 def _silent(status: Status) -> None:
