@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,6 +35,22 @@ def hearth(hearth_reading: Hearth) -> Hearth:
     return partial(hearth_reading, "")
 
 
+class QuietHandler(BaseHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """An HTTP server in a thread; yields its port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http_server:
+        thread = threading.Thread(target=http_server.serve_forever, args=(0.01,))
+        thread.start()
+        yield http_server.server_port
+        http_server.shutdown()
+        thread.join()
+
+
 class FakeServer:
     """Answers with what a test has set, and remembers what it was asked. `answers` are those of single paths."""
 
@@ -50,7 +67,7 @@ class FakeServer:
 def fake_server() -> Iterator[FakeServer]:
     fake = FakeServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             fake.asked.append((self.command, self.path, self.headers["Authorization"]))
             fake.sent.append(self.rfile.read(int(self.headers["Content-Length"] or 0)))
@@ -63,13 +80,5 @@ def fake_server() -> Iterator[FakeServer]:
 
         do_POST = do_GET
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
-        fake.port = http_server.server_port
-        thread = threading.Thread(target=http_server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Handler) as fake.port:
         yield fake
-        http_server.shutdown()
-        thread.join()

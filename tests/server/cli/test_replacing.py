@@ -1,13 +1,11 @@
 """`hearth load --replace` against a small HTTP server: whom it replaces, what it says, how it ends."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.server.cli.conftest import Hearth
+from tests.server.cli.conftest import Hearth, QuietHandler, serving
 
 BACKENDS = [
     {"id": "be_a_1", "models": ["acme/a"]},
@@ -53,7 +51,7 @@ def _event(name: str, data: dict[str, object]) -> bytes:
 def server() -> Iterator[ReplacingServer]:
     found = ReplacingServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             content = found.answer(self.command, self.path)
             self.send_response(200)
@@ -63,16 +61,8 @@ def server() -> Iterator[ReplacingServer]:
 
         do_POST = do_GET
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
-        found.port = http_server.server_port
-        thread = threading.Thread(target=http_server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Handler) as found.port:
         yield found
-        http_server.shutdown()
-        thread.join()
 
 
 def settings(server: ReplacingServer) -> dict[str, str]:
